@@ -1,0 +1,71 @@
+# Two commands do everything: `make demo` runs the main job, `make test` passes the tests.
+
+PYTHON ?= python3.11
+VENV := .venv
+UV := $(VENV)/bin/uv
+LAPTOP := $(VENV)/.laptop
+DEV := $(VENV)/.dev
+SAM := .venv-sam/.installed
+SOURCES := core/screener functions model_servers local bench
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(UV): requirements/uv.lock
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/uv.lock
+	@touch $(UV)
+
+# `uv pip install`, not `sync`: it leaves the development tools of an earlier `make test` alone.
+$(LAPTOP): $(UV) requirements/laptop.lock pyproject.toml core/pyproject.toml
+	$(UV) pip install --quiet --python $(VENV)/bin/python --require-hashes --no-deps -r requirements/laptop.lock
+	$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation -e core -e .
+	@touch $@
+
+$(DEV): $(LAPTOP) requirements/dev.lock
+	$(UV) pip install --quiet --python $(VENV)/bin/python --require-hashes --no-deps -r requirements/dev.lock
+	@touch $@
+
+$(SAM): $(UV) requirements/sam.lock
+	$(PYTHON) -m venv .venv-sam
+	$(UV) pip install --quiet --python .venv-sam/bin/python --require-hashes --no-deps -r requirements/sam.lock
+	@touch $@
+
+.PHONY: install
+install: $(LAPTOP) ## Set up .venv with everything a laptop needs
+
+.PHONY: demo
+demo: install ## Screen the sample clip on the local stack, from upload to verdict
+	$(VENV)/bin/screener packs pull --available
+	$(VENV)/bin/screener run assets/sample.mp4 --out build/demo || [ $$? -le 3 ]
+
+.PHONY: lint
+lint: $(DEV) ## ruff and mypy --strict
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+.PHONY: template
+template: $(DEV) $(SAM) ## cfn-lint, sam validate --lint, sam build
+	$(VENV)/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint --region us-east-1
+	SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .venv-sam/bin/sam build
+
+.PHONY: test
+test: lint template ## Everything: lint, template checks, all tests
+	$(VENV)/bin/screener packs pull --available
+	$(VENV)/bin/pytest
+
+.PHONY: lock
+lock: $(UV) ## Resolve requirements/*.in anew into the hashed lock files
+	for name in uv laptop dev sam; do \
+	  $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --override requirements/overrides.in requirements/$$name.in -o requirements/$$name.lock || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## Remove what make built here
+	rm -rf $(VENV) .venv-sam build .aws-sam

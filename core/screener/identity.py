@@ -1,0 +1,71 @@
+"""Names that follow from content: same inputs, same name.
+
+This is what makes a duplicate event harmless and a replay cheap. Every name is ASCII,
+because names travel in HTTP headers and S3 keys that are signed as ASCII.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+VIDEO_ID_LENGTH = 32
+SHORT_ID_LENGTH = 16
+EXECUTION_NAME_LIMIT = 80  # Step Functions: StartExecution.name
+INFERENCE_ID_LIMIT = 64  # SageMaker: InvokeEndpointAsync.InferenceId
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def digest_of(parts: Iterable[str], length: int) -> str:
+    """First `length` hex digits of the SHA-256 over the parts, each prefixed by its length.
+
+    The prefix keeps ("ab", "c") and ("a", "bc") apart.
+    """
+    sha = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        sha.update(f"{len(data)}:".encode())
+        sha.update(data)
+    return sha.hexdigest()[:length]
+
+
+def canonical_json(value: Mapping[str, Any]) -> str:
+    """JSON that is equal whenever the values are equal."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def video_id(bucket: str, key: str, version: str) -> str:
+    """Identity of one object version; `version` is its version id, or its etag without one."""
+    return digest_of(["video", bucket, key, version], VIDEO_ID_LENGTH)
+
+
+def sampling_id(parameters: Mapping[str, Any]) -> str:
+    """Identity of a way to sample a video."""
+    return digest_of(["sampling", canonical_json(parameters)], SHORT_ID_LENGTH)
+
+
+def analysis_id(packs_digest: str, request: Mapping[str, Any]) -> str:
+    """Identity of an analysis: these weights, asked this, about media sampled this way."""
+    return digest_of(["analysis", packs_digest, canonical_json(request)], SHORT_ID_LENGTH)
+
+
+def packs_digest(packs: Iterable[tuple[str, str]]) -> str:
+    """Identity of the packs that one endpoint serves, from their (role, digest) pairs."""
+    return digest_of((part for pair in sorted(packs) for part in pair), 64)
+
+
+def execution_name(bucket: str, key: str, version: str) -> str:
+    """A readable, deterministic Step Functions execution name for one object version."""
+    stem = unicodedata.normalize("NFKD", PurePosixPath(key).stem).encode("ascii", "ignore").decode()
+    readable = _NOT_IN_A_NAME.sub("-", stem).strip("-") or "video"
+    identity = video_id(bucket, key, version)
+    return f"{readable[: EXECUTION_NAME_LIMIT - VIDEO_ID_LENGTH - 1]}-{identity}"
+
+
+def inference_id(video: str, analyzer: str, analysis: str, chunk: int) -> str:
+    """Name of one inference request; the same work always asks under the same name."""
+    return digest_of(["inference", video, analyzer, analysis, str(chunk)], INFERENCE_ID_LIMIT)

@@ -1,0 +1,80 @@
+"""Where everything lives in S3. The only file that builds keys.
+
+media bucket   uploads/a/b.mp4
+               uploads/a/b.moderation.json
+work bucket    media/{video_id}/{sampling_id}/frames-0000.tar | audio-0000.flac | manifest-0000.json
+               observations/{video_id}/{analyzer}/{analysis_id}/0000.json
+               async/output/... | async/failure/...
+               config/policy.yaml | config/known_faces.npz
+"""
+
+from typing import NamedTuple, Self
+
+DOCUMENT_SUFFIX = ".moderation.json"
+POLICY_KEY = "config/policy.yaml"
+KNOWN_FACES_KEY = "config/known_faces.npz"
+
+
+class S3Location(NamedTuple):
+    """An object's address."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """Parse `s3://bucket/key`.
+
+        Raises:
+            ValueError: not an S3 URI with a bucket and a key.
+        """
+        scheme, _, rest = uri.partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme != "s3" or not bucket or not key:
+            raise ValueError(f"not an S3 URI: {uri!r}")
+        return cls(bucket, key)
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def document_key(video_key: str) -> str:
+    """`uploads/a/b.mp4` -> `uploads/a/b.moderation.json`."""
+    # Not pathlib: it would collapse "a//b.mp4", which is a different S3 key from "a/b.mp4".
+    folder, slash, name = video_key.rpartition("/")
+    stem, dot, _ = name.rpartition(".")
+    return folder + slash + (stem if dot and stem else name) + DOCUMENT_SUFFIX
+
+
+def qualified_document_key(video_key: str) -> str:
+    """`uploads/a/b.mp4` -> `uploads/a/b.mp4.moderation.json`.
+
+    Used when the short name already belongs to another video (`b.mov` beside `b.mp4`).
+    """
+    return video_key + DOCUMENT_SUFFIX
+
+
+def media_prefix(video_id: str, sampling_id: str) -> str:
+    return f"media/{video_id}/{sampling_id}/"
+
+
+def frames_key(video_id: str, sampling_id: str, chunk: int) -> str:
+    return f"{media_prefix(video_id, sampling_id)}frames-{chunk:04d}.tar"
+
+
+def audio_key(video_id: str, sampling_id: str, chunk: int) -> str:
+    return f"{media_prefix(video_id, sampling_id)}audio-{chunk:04d}.flac"
+
+
+def extraction_key(video_id: str, sampling_id: str, chunk: int) -> str:
+    """What ExtractMedia found in one time range; written last, so it marks a finished range."""
+    return f"{media_prefix(video_id, sampling_id)}manifest-{chunk:04d}.json"
+
+
+def observations_prefix(video_id: str) -> str:
+    return f"observations/{video_id}/"
+
+
+def observation_key(video_id: str, analyzer: str, analysis_id: str, chunk: int) -> str:
+    return f"{observations_prefix(video_id)}{analyzer}/{analysis_id}/{chunk:04d}.json"
