@@ -39,7 +39,7 @@ class Pack(Message):
     version: str
     analyzer: Analyzer
     role: Annotated[str, Field(pattern=r"^[a-z_]+$")]
-    """What the server uses it for, e.g. "detector", "classifier", "recogniser", "speech", "clip"."""
+    """What the server uses it for, such as "detector", "classifier" or "clip"."""
     source: str
     """Where the weights come from."""
     licence: str
@@ -130,9 +130,7 @@ def verify_pack(folder: Path) -> InstalledPack:
         if not target.is_file():
             raise InvalidPack(f"{folder}: {file.path} is missing")
         if target.stat().st_size != file.size_bytes or _sha256(target) != file.sha256:
-            raise InvalidPack(
-                f"{folder}: {file.path} was changed: its SHA-256 is not the listed one"
-            )
+            raise InvalidPack(f"{folder}: {file.path} is not the file that pack.json lists")
     return installed
 
 
