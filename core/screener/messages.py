@@ -94,13 +94,21 @@ class CaughtError(Message):
     Cause: str = ""
 
 
+class RejectedState(Message):
+    """The state where the refusal was caught. `job` is there when validation had passed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    error: CaughtError
+    job: ScreeningJob | None = None
+
+
 class Rejection(Message):
-    """RejectVideo's input. `job` is absent when validation itself refused the video."""
+    """RejectVideo's input."""
 
     request: ScreeningRequest
     execution_arn: str
-    error: CaughtError
-    job: ScreeningJob | None = None
+    state: RejectedState
 
 
 class ExtractionTask(Message):
