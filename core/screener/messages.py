@@ -177,11 +177,14 @@ class AnalysisItem(Message):
     """`InvocationAttributes` as JSON."""
     inference_id: Annotated[str, Field(max_length=identity.INFERENCE_ID_LIMIT)]
     observation_key: str
-    timeout_seconds: Annotated[int, Field(gt=0)]
-    """Queueing and invocation together, counted from StartAnalysis."""
+    request_ttl_seconds: Annotated[int, Field(ge=60, le=21_600)]
+    """How long the request may queue; SageMaker drops it after that."""
+    invocation_timeout_seconds: Annotated[int, Field(ge=1, le=3_600)]
+    """How long the model server may work on it."""
     poll_growth: Annotated[float, Field(gt=0)]
-    """The next wait as a share of the time already waited."""
+    """Waits longer than five seconds: the next wait as a share of the time already waited."""
     poll: PollState = PollState()
+    """Where polling starts."""
 
 
 class AnalysisSummary(Message):
@@ -215,10 +218,10 @@ class InvocationAttributes(Message):
 
 
 class AnalysisStarted(Message):
-    """InvokeEndpointAsync's answer plus the time of the call."""
+    """Where InvokeEndpointAsync will put its answer, and when it was called."""
 
-    OutputLocation: str
-    FailureLocation: str
+    output_location: str
+    failure_location: str
     started_at: str
 
 
