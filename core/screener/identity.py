@@ -66,6 +66,6 @@ def execution_name(bucket: str, key: str, version: str) -> str:
     return f"{readable[: EXECUTION_NAME_LIMIT - VIDEO_ID_LENGTH - 1]}-{identity}"
 
 
-def inference_id(video: str, analyzer: str, analysis: str, chunk: int) -> str:
-    """Name of one inference request; the same work always asks under the same name."""
-    return digest_of(["inference", video, analyzer, analysis, str(chunk)], INFERENCE_ID_LIMIT)
+def inference_id(observation_key: str, attempt: int) -> str:
+    """Name of one inference request: what it will answer, and which redrive asked for it."""
+    return digest_of(["inference", observation_key, str(attempt)], INFERENCE_ID_LIMIT)

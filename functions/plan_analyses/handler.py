@@ -1,0 +1,52 @@
+"""PlanAnalyses: looks into the observation store and lists what is missing."""
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
+
+from functions.plan_analyses.plan import Planner
+from screener import aws, storage
+from screener.messages import PlanRequest
+from screener.settings import AnalyzersSettings
+
+logger = Logger()
+
+
+class PlanAnalysesSettings(AnalyzersSettings):
+    request_ttl_seconds: Annotated[int, Field(ge=60, le=21_600)] = 21_600
+    invocation_timeout_seconds: Annotated[int, Field(ge=1, le=3_600)] = 3_600
+
+
+def stored_observations(bucket: str, video_id: str) -> set[str]:
+    """Keys of every observation of a video: one LIST per thousand instead of a HEAD each."""
+    pages = (
+        aws.s3()
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=bucket, Prefix=storage.observations_prefix(video_id))
+    )
+    return {item["Key"] for page in pages for item in page.get("Contents", [])}
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """`PlanRequest` -> `AnalysisPlan`."""
+    request = PlanRequest.model_validate(event)
+    settings = PlanAnalysesSettings.load()
+    logger.append_keys(video_id=request.job.video_id, execution=request.execution.Id)
+    planner = Planner(
+        settings.analyzers,
+        settings.work_bucket,
+        settings.request_ttl_seconds,
+        settings.invocation_timeout_seconds,
+    )
+    plan = planner.plan(request, stored_observations(settings.work_bucket, request.job.video_id))
+    logger.info(
+        "planned",
+        extra={
+            "items": len(plan.items),
+            "analyses": {name: summary.status for name, summary in plan.analyses.items()},
+        },
+    )
+    return plan.model_dump(mode="json")
