@@ -1,0 +1,137 @@
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from functions.collect_result.collect import collect, next_wait_seconds
+from screener.messages import AnalysisItem, AnalysisStarted, CollectTask, PollState
+from screener.observations import Analyzer, ModerationObservations
+
+NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+OBSERVATIONS = ModerationObservations(
+    packs=[], provider="CPU", timings_ms={"total": 5.0}, detector_labels=["FACE_FEMALE"], frames=[]
+)
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="work")
+        yield client
+
+
+def task(elapsed_seconds: float = 3, polls: int = 0) -> CollectTask:
+    return CollectTask(
+        item=AnalysisItem(
+            analyzer=Analyzer.MODERATION,
+            chunk=0,
+            endpoint_name="screener-moderation",
+            input_location="s3://work/media/frames.tar",
+            content_type="application/x-tar",
+            custom_attributes="{}",
+            inference_id="a" * 64,
+            observation_key="observations/v/moderation/a/0000.json",
+            request_ttl_seconds=600,
+            invocation_timeout_seconds=60,
+            poll_growth=0.1,
+        ),
+        started=AnalysisStarted(
+            output_location="s3://work/async/output/1.out",
+            failure_location="s3://work/async/failure/1-error.out",
+            started_at=(NOW - timedelta(seconds=elapsed_seconds))
+            .isoformat()
+            .replace("+00:00", "Z"),
+        ),
+        poll=PollState(polls=polls),
+    )
+
+
+def stored(s3) -> list[str]:
+    return [item["Key"] for item in s3.list_objects_v2(Bucket="work").get("Contents", [])]
+
+
+def test_neither_output_nor_failure_means_wait_again(s3):
+    result = collect(task(), s3, "work", NOW)
+    assert (result.status, result.polls, result.error) == ("running", 1, None)
+
+
+def test_a_valid_output_is_stored_as_observations(s3):
+    s3.put_object(
+        Bucket="work", Key="async/output/1.out", Body=OBSERVATIONS.model_dump_json().encode()
+    )
+    assert collect(task(), s3, "work", NOW).status == "succeeded"
+    body = s3.get_object(Bucket="work", Key="observations/v/moderation/a/0000.json")["Body"].read()
+    assert ModerationObservations.model_validate_json(body) == OBSERVATIONS
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        b"",
+        b"<html>502</html>",
+        b"{}",
+        b"[]",
+        b"\xff\xfe\x00",
+        OBSERVATIONS.model_copy(update={"chunk": 3}).model_dump_json().encode(),
+        OBSERVATIONS.model_dump_json().replace('"moderation"', '"faces"').encode(),
+    ],
+)
+def test_an_output_that_is_no_observation_is_a_failure_and_is_not_stored(s3, output):
+    s3.put_object(Bucket="work", Key="async/output/1.out", Body=output)
+    result = collect(task(), s3, "work", NOW)
+    assert result.status == "failed"
+    assert result.error.type == "InvalidObservations"
+    assert stored(s3) == ["async/output/1.out"]
+
+
+def test_a_failure_object_is_a_failure_with_its_text(s3):
+    s3.put_object(
+        Bucket="work", Key="async/failure/1-error.out", Body="out of memory \U0001f4a5".encode()
+    )
+    result = collect(task(), s3, "work", NOW)
+    assert result.status == "failed"
+    assert "out of memory" in result.error.message
+
+
+def test_a_huge_failure_text_does_not_grow_the_state(s3):
+    s3.put_object(Bucket="work", Key="async/failure/1-error.out", Body=b"x" * 500_000)
+    assert len(collect(task(), s3, "work", NOW).error.message) <= 2_000
+
+
+def test_a_late_output_still_counts_after_the_deadline(s3):
+    s3.put_object(
+        Bucket="work", Key="async/output/1.out", Body=OBSERVATIONS.model_dump_json().encode()
+    )
+    assert collect(task(elapsed_seconds=10_000), s3, "work", NOW).status == "succeeded"
+
+
+def test_silence_beyond_queueing_and_invocation_times_out(s3):
+    assert collect(task(elapsed_seconds=719), s3, "work", NOW).status == "running"
+    assert collect(task(elapsed_seconds=721), s3, "work", NOW).status == "timed_out"
+
+
+def test_a_refusal_by_s3_is_an_error_and_not_taken_for_patience(s3):
+    lost = task().model_copy(
+        update={"started": task().started.model_copy(update={"output_location": "s3://gone/1.out"})}
+    )
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        collect(lost, s3, "work", NOW)
+
+
+def test_six_hours_of_waiting_need_fewer_than_a_hundred_looks():
+    elapsed, polls = 1.0, 1
+    while elapsed < 6 * 3600:
+        elapsed += next_wait_seconds(timedelta(seconds=elapsed), 0.1)
+        polls += 1
+    assert polls < 100
+
+
+@pytest.mark.parametrize("seconds", [0, 0.4, 1, 5, 9.9, 30, 60, 600, 7200, 21_600])
+def test_a_result_never_lies_unnoticed_for_long(seconds):
+    wait = next_wait_seconds(timedelta(seconds=seconds), 0.1)
+    assert 1 <= wait <= max(5, 0.1 * seconds)
