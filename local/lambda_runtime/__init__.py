@@ -1,0 +1,1 @@
+"""AWS Lambda on a laptop: the real runtime client in real processes, behind our Runtime API."""

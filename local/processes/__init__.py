@@ -1,0 +1,1 @@
+"""Processes that the local stack starts, and that never outlive it."""
