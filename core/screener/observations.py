@@ -7,13 +7,15 @@ video's timeline. Embeddings are float16, little-endian, base64.
 
 import base64
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from screener.model import Message
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[int, Field(ge=0)]
@@ -164,15 +166,20 @@ RESULT_TYPES: dict[Analyzer, type[Observations]] = {
 }
 
 
-def encode_embedding(vector: NDArray[np.floating]) -> str:
+def encode_embedding(vector: "NDArray[np.floating]") -> str:
     """Base64 of the vector as little-endian float16, shape (D,)."""
+    # Every function imports this module for `Analyzer`; few of them need NumPy's 0.1 s.
+    import numpy as np
+
     return base64.b64encode(np.asarray(vector, dtype="<f2").tobytes()).decode("ascii")
 
 
-def decode_embedding(text: str) -> NDArray[np.float32]:
+def decode_embedding(text: str) -> "NDArray[np.float32]":
     """Inverse of `encode_embedding`, shape (D,).
 
     Raises:
         ValueError: not base64, or not a whole number of float16 values.
     """
+    import numpy as np
+
     return np.frombuffer(base64.b64decode(text, validate=True), dtype="<f2").astype(np.float32)

