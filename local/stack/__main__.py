@@ -1,0 +1,74 @@
+"""The stack process: `python -m local.stack`. Started by `local.stack.launcher`.
+
+Prints one line of JSON when it is ready, the `StackDescription`, or `{"error": ...}` when it
+cannot start. It ends on SIGTERM, SIGINT, or when its standard input closes: a temporary stack
+dies with the command that started it, however that ends.
+"""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from local.stack.stack import LocalStack, StackSettings
+from screener.errors import ScreenerError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m local.stack")
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--parameters", type=json.loads, default={})
+    parser.add_argument("--end-with-stdin", action="store_true")
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        filename=arguments.folder / "logs" / "stack.log",
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # Its interpreter logs every caught failure as an error, with the whole state.
+    logging.getLogger("moto").setLevel(logging.CRITICAL)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        stack = LocalStack(
+            StackSettings(
+                root=arguments.root,
+                home=arguments.home,
+                folder=arguments.folder,
+                port=arguments.port,
+                parameters=arguments.parameters,
+            )
+        )
+    except (ScreenerError, OSError) as error:
+        _say(json.dumps({"error": f"{type(error).__name__}: {error}"}))
+        return 1
+    try:
+        _say(stack.description.model_dump_json())
+        if arguments.end_with_stdin:
+            threading.Thread(target=_wait_for_end_of_input, args=(ended,), daemon=True).start()
+        ended.wait()
+    finally:
+        stack.close()
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _wait_for_end_of_input(ended: threading.Event) -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    ended.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The inference endpoints of the local stack: one per analyzer whose packs are installed."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.async_inference.service import EndpointSpec
+from local.packs import missing_packs, packs_digest, select_packs
+from local.stack.plan import REGION, STACK_NAME
+from screener.observations import Analyzer
+from screener.packs import InstalledPack
+
+INSTANCE_TYPE = "local"
+IDLE_SECONDS = 60
+"""An instance that had nothing to do for this long is stopped."""
+
+# The template wants an image of ECR for every deployed analyzer; here processes serve.
+_NO_IMAGE = f"{'0' * 12}.dkr.ecr.{REGION}.amazonaws.com/local@sha256:{'0' * 64}"
+
+# Faces without a recogniser can be counted but not compared: not the analysis that was asked for.
+_NEEDED_ROLES = {Analyzer.FACES: {"detector", "recogniser"}}
+
+
+@dataclass(frozen=True)
+class LocalAnalyzers:
+    """Which analyzers this machine has the packs for."""
+
+    packs: Mapping[Analyzer, list[InstalledPack]]
+    """Of the deployed analyzers."""
+    missing: Mapping[Analyzer, list[str]]
+    """analyzer -> the commands that get what it lacks; also for deployed ones that lack a role."""
+
+    def parameters(self) -> dict[str, str]:
+        """Template parameters that declare exactly these analyzers."""
+        values = {}
+        for analyzer, packs in self.packs.items():
+            name = analyzer.capitalize()
+            values[f"{name}ImageUri"] = _NO_IMAGE
+            values[f"{name}Packs"] = f"s3://local-packs/{analyzer}/{packs_digest(packs)}/"
+            values[f"{name}InstanceType"] = INSTANCE_TYPE
+        return values
+
+    def specs(self, work_bucket: str, root: Path) -> list[EndpointSpec]:
+        """What the async-inference service runs."""
+        return [
+            EndpointSpec(
+                name=endpoint_name(analyzer),
+                command=[sys.executable, "-m", "model_servers.serving", str(analyzer)],
+                environment={
+                    "SCREENER_PACKS": os.pathsep.join(str(pack.folder) for pack in packs),
+                    "PYTHONPATH": str(root),
+                },
+                output_uri=f"s3://{work_bucket}/async/output/{analyzer}/",
+                failure_uri=f"s3://{work_bucket}/async/failure/{analyzer}/",
+                scale_in_after_seconds=IDLE_SECONDS,
+            )
+            for analyzer, packs in self.packs.items()
+        ]
+
+
+def endpoint_name(analyzer: Analyzer) -> str:
+    return f"{STACK_NAME}-{analyzer}"
+
+
+def find_analyzers(home: Path) -> LocalAnalyzers:
+    """Look at the installed packs.
+
+    Args:
+        home: SCREENER_HOME.
+
+    Raises:
+        InvalidPack: a folder below `packs/` does not hold a pack.
+    """
+    packs = {
+        analyzer: installed
+        for analyzer, installed in select_packs(home).items()
+        if installed and {one.pack.role for one in installed} >= _NEEDED_ROLES.get(analyzer, set())
+    }
+    missing = {analyzer: commands for analyzer, commands in missing_packs(home).items() if commands}
+    return LocalAnalyzers(packs=packs, missing=missing)
