@@ -18,10 +18,10 @@ from screener import identity
 from screener.errors import InvalidPack
 from screener.model import Message
 from screener.observations import Analyzer, PackReference
+from screener.weights import check_weights
 
 PACK_FILE = "pack.json"
-_UNSAFE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".py", ".so", ".npy"})
-_HASH_BLOCK = 1 << 20
+_MOST_PACK_FILE_BYTES = 16 << 20
 
 
 class PackFile(Message):
@@ -98,7 +98,11 @@ def read_pack(folder: Path) -> InstalledPack:
         InvalidPack: the folder or its `pack.json` is missing or malformed.
     """
     try:
-        pack = Pack.model_validate_json((folder / PACK_FILE).read_bytes())
+        with (folder / PACK_FILE).open("rb") as file:
+            text = file.read(_MOST_PACK_FILE_BYTES + 1)
+        if len(text) > _MOST_PACK_FILE_BYTES:
+            raise InvalidPack(f"{folder}: {PACK_FILE} is larger than {_MOST_PACK_FILE_BYTES} bytes")
+        pack = Pack.model_validate_json(text)
     except OSError as cause:
         raise InvalidPack(f"{folder}: cannot read {PACK_FILE}: {cause.strerror}") from cause
     except ValidationError as cause:
@@ -111,7 +115,7 @@ def verify_pack(folder: Path) -> InstalledPack:
 
     Raises:
         InvalidPack: a file is missing, changed, not listed, outside the folder, a link, or
-            of a kind that runs code when it is loaded.
+            not what its name says (see `screener.weights`).
     """
     installed = read_pack(folder)
     listed = {PACK_FILE} | {file.path for file in installed.pack.files}
@@ -127,15 +131,12 @@ def verify_pack(folder: Path) -> InstalledPack:
     for file in installed.pack.files:
         if ".." in Path(file.path).parts:
             raise InvalidPack(f"{folder}: {file.path} leads outside the pack")
-        if Path(file.path).suffix.lower() in _UNSAFE_SUFFIXES:
-            raise InvalidPack(
-                f"{folder}: {file.path} could run code when loaded; packs hold data only"
-            )
         target = folder / file.path
         if not target.is_file():
             raise InvalidPack(f"{folder}: {file.path} is missing")
         if target.stat().st_size != file.size_bytes or _sha256(target) != file.sha256:
             raise InvalidPack(f"{folder}: {file.path} is not the file that pack.json lists")
+        check_weights(target)
     return installed
 
 
@@ -145,8 +146,5 @@ def find_packs(root: Path) -> list[InstalledPack]:
 
 
 def _sha256(path: Path) -> str:
-    sha = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK):
-            sha.update(block)
-    return sha.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

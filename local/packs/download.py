@@ -25,7 +25,8 @@ _FRUITLESS_ATTEMPTS = 3
 """In a row, each without a byte more than before: then the source is given up."""
 _FIRST_PAUSE_SECONDS = 1.0
 _TIMEOUT_SECONDS = (10.0, 60.0)
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 64 << 10
+"""Small, because a block that the connection breaks in is lost."""
 _MOST_BYTES = 16 << 30
 """No pack is larger; a source that sends more is not what it claims to be."""
 
