@@ -5,6 +5,7 @@ VENV := .venv
 UV := $(VENV)/bin/uv
 LAPTOP := $(VENV)/.laptop
 DEV := $(VENV)/.dev
+BENCH := $(VENV)/.bench
 SAM := .venv-sam/.installed
 SOURCES := core/screener functions model_servers local bench
 
@@ -27,6 +28,10 @@ $(LAPTOP): $(UV) requirements/laptop.lock pyproject.toml core/pyproject.toml
 
 $(DEV): $(LAPTOP) requirements/dev.lock
 	$(UV) pip install --quiet --python $(VENV)/bin/python --require-hashes --no-deps -r requirements/dev.lock
+	@touch $@
+
+$(BENCH): $(DEV) requirements/bench.lock
+	$(UV) pip install --quiet --python $(VENV)/bin/python --require-hashes --no-deps -r requirements/bench.lock
 	@touch $@
 
 $(SAM): $(UV) requirements/sam.lock
@@ -59,9 +64,13 @@ test: lint template ## Everything: lint, template checks, all tests
 	$(VENV)/bin/screener packs pull --available
 	$(VENV)/bin/pytest
 
+.PHONY: simulate
+simulate: $(BENCH) ## Cost and latency from 10 to 100,000 videos a day; plots into docs/images
+	$(VENV)/bin/python -m bench.simulation --plots docs/images
+
 .PHONY: lock
 lock: $(UV) ## Resolve requirements/*.in anew into the hashed lock files
-	for name in uv laptop dev sam; do \
+	for name in uv laptop dev bench sam; do \
 	  $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --override requirements/overrides.in requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	done
