@@ -54,8 +54,9 @@ lint: $(DEV) ## ruff and mypy --strict
 	$(VENV)/bin/mypy
 
 .PHONY: template
-template: $(DEV) $(SAM) ## cfn-lint, sam validate --lint, sam build
-	$(VENV)/bin/cfn-lint template.yaml
+template: $(DEV) $(SAM) ## State machine check, cfn-lint, sam validate --lint, sam build
+	$(VENV)/bin/python -m local.asl_check statemachine/screening.asl.json template.yaml
+	$(VENV)/bin/cfn-lint template.yaml endpoints/*.yaml
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint --region us-east-1
 	SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .venv-sam/bin/sam build
 
@@ -73,6 +74,12 @@ lock: $(UV) ## Resolve requirements/*.in anew into the hashed lock files
 	for name in uv laptop dev bench sam; do \
 	  $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --override requirements/overrides.in requirements/$$name.in -o requirements/$$name.lock || exit 1; \
+	done
+
+	# What Lambda's runtime gets: the laptop's versions, resolved for the runtime's Python.
+	for source in core/requirements.in $(wildcard functions/*/requirements.in); do \
+	  $(UV) pip compile --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate \
+	    -c requirements/laptop.lock $$source -o $${source%.in}.txt || exit 1; \
 	done
 
 .PHONY: clean
