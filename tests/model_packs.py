@@ -10,7 +10,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from screener.observations import Analyzer
 from screener.packs import PACK_FILE, Pack, describe_file
@@ -118,3 +122,70 @@ def yolo(root: Path, mirror: Path) -> Path:
         input_size=(640, 640),
         class_names=class_names(network),
     )
+
+
+def random_clip(root: Path, dimension: int = 16, side: int = 32) -> Path:
+    """A CLIP pack with random weights: two linear towers and a tokenizer of single letters.
+
+    It embeds nothing meaningful; what it has in common with a real pack is every interface.
+    """
+    context, vocabulary = 12, 64
+    random = np.random.default_rng(7)
+    image_weights = random.normal(size=(3 * side * side, dimension)).astype(np.float32)
+    text_weights = random.normal(size=(vocabulary, dimension)).astype(np.float32)
+    source = root / "clip-parts"
+    source.mkdir(parents=True, exist_ok=True)
+    onnx.save(
+        _model(
+            [
+                helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
+                helper.make_node("MatMul", ["flat", "weights"], ["embedding"]),
+            ],
+            helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, side, side]),
+            image_weights,
+        ),
+        source / "image.onnx",
+    )
+    onnx.save(
+        _model(
+            [
+                helper.make_node("Gather", ["weights", "tokens"], ["looked_up"]),
+                helper.make_node("ReduceMean", ["looked_up"], ["embedding"], axes=[1], keepdims=0),
+            ],
+            helper.make_tensor_value_info("tokens", TensorProto.INT64, ["n", context]),
+            text_weights,
+        ),
+        source / "text.onnx",
+    )
+    words = {"<start>": 1, "<end>": 2, "<unknown>": 3}
+    words |= {letter: 4 + index for index, letter in enumerate("abcdefghijklmnopqrstuvwxyz ")}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unknown>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<start> $A <end>", special_tokens=[("<start>", 1), ("<end>", 2)]
+    )
+    tokenizer.save(str(source / "tokenizer.json"))
+    return make_pack(
+        root,
+        "clip-random-weights",
+        Analyzer.OBJECTS,
+        "clip",
+        [source / name for name in ("image.onnx", "text.onnx", "tokenizer.json")],
+        input_size=(side, side),
+        parameters={
+            "logit_scale": 100.0,
+            "context_length": context,
+            "image_mean": [0.48145466, 0.4578275, 0.40821073],
+            "image_std": [0.26862954, 0.26130258, 0.27577711],
+        },
+    )
+
+
+def _model(
+    nodes: list[onnx.NodeProto], entry: onnx.ValueInfoProto, weights: np.ndarray
+) -> onnx.ModelProto:
+    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", weights.shape[1]])
+    graph = helper.make_graph(
+        nodes, "tower", [entry], [output], [numpy_helper.from_array(weights, "weights")]
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

@@ -1,6 +1,6 @@
 """Audio as a stream: decoded piece by piece, cut where it is quietest."""
 
-import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -16,6 +16,8 @@ SAMPLE_RATE = 16_000
 Samples = NDArray[np.float32]
 """Mono samples from -1 to 1, shape (n,)."""
 
+_LENGTH_TOLERANCE_S = 0.5
+"""Containers round their length, and lossy codecs pad and trim."""
 _QUIET_FRAME = SAMPLE_RATE // 50
 """Loudness is measured over 20 ms."""
 
@@ -23,11 +25,9 @@ _QUIET_FRAME = SAMPLE_RATE // 50
 def decode_audio(source: BinaryIO) -> Iterator[Samples]:
     """Decode the first audio stream of a file to 16 kHz mono, as it arrives.
 
-    Broken packets are skipped, as players do; a file in which nothing can be decoded is an
-    error, because silence would be reported for it.
-
     Raises:
-        MalformedRequest: no audio that FFmpeg can read.
+        MalformedRequest: no audio that FFmpeg can read, a broken packet, or an end before the
+            length that the file itself announces. What is missing would pass as silence.
     """
     try:
         # A file object only: FFmpeg then opens no other file or URL, whatever a playlist says.
@@ -35,24 +35,20 @@ def decode_audio(source: BinaryIO) -> Iterator[Samples]:
             if not container.streams.audio:
                 raise MalformedRequest("no audio stream")
             stream = container.streams.audio[0]
+            announced_s = float((stream.duration or 0) * (stream.time_base or 0))
             resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-            decoded = broken = 0
-            for packet in container.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.error.InvalidDataError:
-                    broken += 1
-                    continue
-                for frame in frames:
+            decoded = 0
+            for frame in itertools.chain(container.decode(stream), [None]):
+                if frame is not None:
                     frame.pts = None
-                    decoded += 1
-                    for resampled in resampler.resample(frame):
-                        yield np.asarray(resampled.to_ndarray(), dtype=np.float32).reshape(-1)
-            if broken and not decoded:
-                raise MalformedRequest("no packet of the audio stream can be decoded")
-            with contextlib.suppress(av.error.EOFError):
-                for resampled in resampler.resample(None):
-                    yield np.asarray(resampled.to_ndarray(), dtype=np.float32).reshape(-1)
+                for resampled in resampler.resample(frame):
+                    piece = np.asarray(resampled.to_ndarray(), dtype=np.float32).reshape(-1)
+                    decoded += len(piece)
+                    yield piece
+            if decoded < (announced_s - _LENGTH_TOLERANCE_S) * SAMPLE_RATE:
+                raise MalformedRequest(
+                    f"cut off: {decoded / SAMPLE_RATE:.1f} s of {announced_s:.1f} s"
+                )
     except (av.error.FFmpegError, ValueError) as cause:
         raise MalformedRequest(f"not readable audio: {cause}") from cause
 
