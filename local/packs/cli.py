@@ -2,12 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
 
 from local.packs.catalogue import Catalogue, CatalogueEntry, load_catalogue
 from local.packs.errors import PackUnavailable, UnknownPack
@@ -21,7 +20,8 @@ from local.packs.install import (
 )
 from local.packs.places import Places, packs_folder
 from screener.errors import ScreenerError
-from screener.packs import PACK_FILE, verify_pack
+from screener.observations import Analyzer
+from screener.packs import read_pack, verify_pack
 
 app = typer.Typer(no_args_is_help=True, help="Get, check, list, make and publish model packs.")
 
@@ -150,70 +150,77 @@ def list_packs(
     home = Places().home
     rows = [_row(home, entry) for entry in load_catalogue().packs] + _own_rows(home)
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
         return
-    table = Table("pack", "for", "size", "licence", "commercial", "here", box=None)
+    typer.echo(f"{'':10} {'PACK':26} {'FOR':22} {'SIZE':>10}  LICENCE")
     for row in rows:
-        size = row["size_bytes"]
-        table.add_row(
-            str(row["name"]),
-            f"{row['analyzer']}.{row['role']}",
-            f"{size / 1e6:,.1f} MB" if isinstance(size, int) else "?",
-            str(row["licence"]).partition(" (")[0],
-            {True: "yes", False: "no", None: "?"}[row["commercial_use"]],  # type: ignore[index]
-            str(row["state"]),
-        )
-    Console().print(table)
+        size = f"{row.size_bytes / 1e6:,.1f} MB" if row.size_bytes else "?"
+        slot = f"{row.analyzer}.{row.role}"
+        licence = row.licence.partition(" (")[0]
+        typer.echo(f"{row.state:10} {row.name:26} {slot:22} {size:>10}  {licence}")
 
 
-def _row(home: Path, entry: CatalogueEntry) -> dict[str, object]:
-    state, size = "-", entry.size_bytes
+class _Row(NamedTuple):
+    name: str
+    analyzer: Analyzer
+    role: str
+    state: str
+    """"installed", "broken" or empty."""
+    size_bytes: int | None
+    licence: str
+    commercial_use: bool | None
+    source: str
+    summary: str
+    default: bool
+
+
+def _row(home: Path, entry: CatalogueEntry) -> _Row:
+    state, size = "", entry.size_bytes
     try:
-        found = installed_pack(home, entry.name)
-        if found is not None:
+        if found := installed_pack(home, entry.name):
             state, size = "installed", sum(file.size_bytes for file in found.pack.files)
     except ScreenerError:
         state = "broken"
-    return {
-        "name": entry.name,
-        "analyzer": entry.analyzer.value,
-        "role": entry.role,
-        "summary": entry.summary,
-        "licence": entry.licence,
-        "commercial_use": entry.commercial_use,
-        "size_bytes": size,
-        "source": entry.source,
-        "default": entry.default,
-        "state": state,
-    }
+    return _Row(
+        entry.name,
+        entry.analyzer,
+        entry.role,
+        state,
+        size,
+        entry.licence,
+        entry.commercial_use,
+        entry.source,
+        entry.summary,
+        entry.default,
+    )
 
 
-def _own_rows(home: Path) -> list[dict[str, object]]:
+def _own_rows(home: Path) -> list[_Row]:
+    """Installed packs that the catalogue does not know, such as custom weights."""
     known = {entry.name for entry in load_catalogue().packs}
-    rows: list[dict[str, object]] = []
-    for path in sorted(packs_folder(home).glob(f"*/{PACK_FILE}")):
-        if path.parent.name in known:
+    rows = []
+    for path in sorted(packs_folder(home).glob("*")):
+        if path.name in known or not path.is_dir():
             continue
         try:
-            found = installed_pack(home, path.parent.name)
+            pack = read_pack(path).pack
         except ScreenerError as error:
-            typer.echo(f"{path.parent}: {error}", err=True)
+            typer.echo(f"broken     {path.name:26} {error}", err=True)
             continue
-        if found is None:
-            continue
+        size = sum(file.size_bytes for file in pack.files)
         rows.append(
-            {
-                "name": found.pack.name,
-                "analyzer": found.pack.analyzer.value,
-                "role": found.pack.role,
-                "summary": "your own",
-                "licence": found.pack.licence,
-                "commercial_use": None,
-                "size_bytes": sum(file.size_bytes for file in found.pack.files),
-                "source": found.pack.source,
-                "default": False,
-                "state": "installed",
-            }
+            _Row(
+                pack.name,
+                pack.analyzer,
+                pack.role,
+                "installed",
+                size,
+                pack.licence,
+                None,
+                pack.source,
+                "your own",
+                False,
+            )
         )
     return rows
 

@@ -30,6 +30,11 @@ class Origin:
         self.url = ""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up early is what some tests are about."""
+
+
 def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -112,7 +117,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def origin(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
     """An HTTPS server on a free port that the process under test trusts."""
     state = Origin()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
+    server = _Server(("127.0.0.1", 0), _handler(state))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server.socket = context.wrap_socket(server.socket, server_side=True)
