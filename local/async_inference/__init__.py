@@ -1,0 +1,1 @@
+"""SageMaker Asynchronous Inference on a laptop: queues, instances, results."""
