@@ -80,6 +80,7 @@ class Deployment:
     queue_urls: Mapping[str, str]
     """Queue name -> URL at the gateway."""
     state_machine_arns: Mapping[str, str]
+    topic_arns: Mapping[str, str]
     """Logical id -> ARN."""
 
 
@@ -104,8 +105,10 @@ def deploy(plan: StackPlan, services: Services) -> Deployment:
         queue_urls[queue.name] = answer["QueueUrl"]
     for table in plan.tables.values():
         services.dynamodb_create_table(table.request)
-    for topic in plan.topics.values():
-        services.sns.create_topic(Name=topic)
+    topic_arns = {
+        logical_id: services.sns.create_topic(Name=name)["TopicArn"]
+        for logical_id, name in plan.topics.items()
+    }
     for bus in plan.event_buses.values():
         services.events.create_event_bus(Name=bus)
     state_machine_arns = {
@@ -114,4 +117,4 @@ def deploy(plan: StackPlan, services: Services) -> Deployment:
         )["stateMachineArn"]
         for logical_id, machine in plan.state_machines.items()
     }
-    return Deployment(queue_urls=queue_urls, state_machine_arns=state_machine_arns)
+    return Deployment(queue_urls, state_machine_arns, topic_arns)

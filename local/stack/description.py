@@ -29,8 +29,8 @@ class StackDescription(Message):
     """Of the deployed analyzers."""
     missing: dict[Analyzer, list[str]]
     """analyzer -> commands that get the packs it lacks."""
-    upload_pattern: str
-    """The rule's event pattern: which uploads start a run."""
+    video_suffixes: list[str]
+    """Ends of the keys that start an execution, in lower case; empty when any does."""
     folder: Path
     """Logs and temporary files of this instance."""
 

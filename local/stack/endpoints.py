@@ -42,8 +42,14 @@ class LocalAnalyzers:
             values[f"{name}InstanceType"] = INSTANCE_TYPE
         return values
 
-    def specs(self, work_bucket: str, root: Path) -> list[EndpointSpec]:
-        """What the async-inference service runs."""
+    def specs(self, work_bucket: str, root: Path, topic_arn: str) -> list[EndpointSpec]:
+        """What the async-inference service runs.
+
+        Args:
+            work_bucket: gets outputs and failures.
+            root: the checkout that has the model servers.
+            topic_arn: hears of every request that ends.
+        """
         return [
             EndpointSpec(
                 name=endpoint_name(analyzer),
@@ -55,6 +61,8 @@ class LocalAnalyzers:
                 output_uri=f"s3://{work_bucket}/async/output/{analyzer}/",
                 failure_uri=f"s3://{work_bucket}/async/failure/{analyzer}/",
                 scale_in_after_seconds=IDLE_SECONDS,
+                success_topic_arn=topic_arn,
+                error_topic_arn=topic_arn,
             )
             for analyzer, packs in self.packs.items()
         ]

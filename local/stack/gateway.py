@@ -29,12 +29,12 @@ from local.async_inference.errors import AsyncInferenceError
 from local.async_inference.service import Response
 from local.lambda_runtime.errors import InvocationRefused
 from local.lambda_runtime.service import InvokeResult
+from local.stack.instance import DESCRIPTION_PATH
 from local.stack.object_events import ObjectEvents, Write, find_write, is_form_upload, object_of
 
 logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
-DESCRIPTION_PATH = "/_screener/stack"
 
 _INVOKE = re.compile(r"^/2015-03-31/functions/([^/]+)/invocations$")
 _ASYNC_INVOKE = re.compile(r"^/endpoints/([^/]+)/async-invocations$")
@@ -154,7 +154,7 @@ class Gateway:
     def _forward(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         events = self.object_events
         if events is None:
-            return self._moto(environ, start_response)
+            return self._ask_moto(environ, start_response)
         if is_form_upload(environ) and events.sends(object_of(environ)[0]):
             return _answer(
                 start_response,
@@ -163,8 +163,12 @@ class Gateway:
             )
         write = find_write(environ)
         if write is None or not events.sends(write.bucket):
-            return self._moto(environ, start_response)
+            return self._ask_moto(environ, start_response)
         return self._forward_write(write, events, environ, start_response)
+
+    def _ask_moto(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        body: Iterable[bytes] = self._moto(environ, start_response)
+        return body
 
     def _forward_write(
         self,

@@ -257,6 +257,16 @@ def _rule(resource: Resource, name: str) -> RuleSpec:
     )
 
 
+def key_suffixes(pattern: str) -> list[str]:
+    """The ends of object keys that an upload rule's pattern asks for, in lower case."""
+    suffixes = []
+    for one in json.loads(pattern)["detail"]["object"].get("key", []):
+        if isinstance(one, dict) and "suffix" in one:
+            wanted = one["suffix"]
+            suffixes.append(wanted["equals-ignore-case"] if isinstance(wanted, dict) else wanted)
+    return [suffix.lower() for suffix in suffixes]
+
+
 def _check_pattern(logical_id: str, pattern: Any) -> None:
     if isinstance(pattern, dict):
         for value in pattern.values():

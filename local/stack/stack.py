@@ -13,6 +13,7 @@ from moto.core.config import default_user_config
 
 from local.async_inference.service import AsyncInferenceService
 from local.lambda_runtime.service import LambdaService
+from local.runs.records import ExecutionRecord, list_executions
 from local.stack.deploy import Deployment, Services, deploy
 from local.stack.description import StackDescription
 from local.stack.endpoints import LocalAnalyzers, endpoint_name, find_analyzers
@@ -20,7 +21,7 @@ from local.stack.environment import local_aws
 from local.stack.event_router import EventRouter
 from local.stack.gateway import HOST, Gateway, serve
 from local.stack.object_events import ObjectEvents
-from local.stack.plan import ACCOUNT, REGION, StackPlan, read_plan
+from local.stack.plan import ACCOUNT, REGION, StackPlan, key_suffixes, read_plan
 from local.stack.queue_consumer import QueueConsumer
 from screener import __version__
 
@@ -61,12 +62,16 @@ class LocalStack:
         """Stop taking work, then end functions, model servers and the server itself."""
         self._closing.close()
 
+    def executions(self) -> list[ExecutionRecord]:
+        """Every execution so far, newest first."""
+        return list_executions(self._services.stepfunctions, self.description.state_machine_arn)
+
     def _start(self, settings: StackSettings) -> StackDescription:
         analyzers = find_analyzers(settings.home)
         plan = read_plan(settings.root, {**analyzers.parameters(), **(settings.parameters or {})})
         gateway = Gateway()
         endpoint_url = self._serve(gateway, settings.port)
-        services = Services(endpoint_url)
+        services = self._services = Services(endpoint_url)
         deployment = deploy(plan, services)
         logs = settings.folder / "logs"
         functions = LambdaService(
@@ -79,7 +84,9 @@ class LocalStack:
         self._closing.callback(functions.close)
         setting = plan.functions["PlanAnalysesFunction"].environment
         endpoints = AsyncInferenceService(
-            analyzers.specs(setting["WORK_BUCKET"], settings.root),
+            analyzers.specs(
+                setting["WORK_BUCKET"], settings.root, deployment.topic_arns["AnalysisTopic"]
+            ),
             endpoint_url=endpoint_url,
             region=REGION,
             log_dir=logs / "endpoints",
@@ -162,6 +169,6 @@ def _describe(
         table=plan.tables["VideosTable"].request["TableName"],
         endpoints={analyzer: endpoint_name(analyzer) for analyzer in analyzers.packs},
         missing=dict(analyzers.missing),
-        upload_pattern=plan.rules["UploadRule"].pattern,
+        video_suffixes=key_suffixes(plan.rules["UploadRule"].pattern),
         folder=settings.folder,
     )

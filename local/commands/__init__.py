@@ -1,0 +1,1 @@
+"""The `screener` command, one module per group of subcommands."""

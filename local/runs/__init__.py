@@ -1,0 +1,1 @@
+"""Executions seen from the command line: uploaded, followed, shown, remembered."""

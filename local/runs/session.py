@@ -1,0 +1,146 @@
+"""`screener run`: find or start a stack, screen videos on it, collect the outcomes."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.runs.display import Display
+from local.runs.outcome import (
+    ExitCode,
+    RunOutcome,
+    exit_code_of,
+    failure_of,
+    parse_document,
+)
+from local.runs.screening import Phase, Screening, document_path, write_document
+from local.stack.deploy import Services
+from local.stack.description import StackDescription
+from local.stack.instance import StackFolder
+from local.stack.launcher import StackProcess
+from screener.errors import ScreenerError
+
+_SHORTEST_LOOK_SECONDS = 0.15
+_LONGEST_LOOK_SECONDS = 1.0
+
+
+class StackLost(ScreenerError):
+    """The stack stopped answering while it was used."""
+
+
+@contextmanager
+def some_stack(root: Path, home: Path, on_start: Callable[[], None]) -> Iterator[StackDescription]:
+    """The stack that is up, or one that lives as long as the context.
+
+    Args:
+        root: the checkout.
+        home: SCREENER_HOME.
+        on_start: called before a stack is started.
+
+    Raises:
+        StackFailed: none is up, and none could be started.
+    """
+    folder = StackFolder(home, root)
+    running = folder.running()
+    if running is not None:
+        yield running
+        return
+    on_start()
+    process = StackProcess(folder, root=root, home=home)
+    try:
+        yield process.description
+    finally:
+        process.stop()
+
+
+def screen(
+    paths: Sequence[Path],
+    stack: StackDescription,
+    display: Display,
+    *,
+    out: Path | None,
+    timeout_seconds: float | None,
+) -> list[RunOutcome]:
+    """Screen files at the same time and write their documents.
+
+    Args:
+        paths: the videos.
+        stack: where.
+        display: told about every change.
+        out: folder of the documents; None for beside each video.
+        timeout_seconds: for all of them together; None waits as long as it takes.
+
+    Returns:
+        One outcome per path, in order.
+
+    Raises:
+        NotAcceptable: one of the paths cannot be uploaded; nothing was then.
+        StackLost: the stack stopped answering.
+        OSError: a document cannot be written.
+    """
+    services = Services(stack.endpoint_url)
+    screenings = [Screening(path, stack, services.s3, services.stepfunctions) for path in paths]
+    deadline = time.monotonic() + timeout_seconds if timeout_seconds is not None else None
+    try:
+        with display:
+            for screening in screenings:
+                screening.upload(lambda: display.update(screenings))
+            _follow(screenings, display, deadline)
+        taken: set[Path] = set()
+        return [_outcome(screening, out, taken) for screening in screenings]
+    except (BotoCoreError, ClientError, S3UploadFailedError) as cause:
+        raise StackLost(f"the local stack does not answer as it should: {cause}") from cause
+
+
+def _follow(screenings: Sequence[Screening], display: Display, deadline: float | None) -> None:
+    pause = _SHORTEST_LOOK_SECONDS
+    while True:
+        for screening in screenings:
+            screening.look()
+        display.update(screenings)
+        if all(screening.phase is Phase.ENDED for screening in screenings):
+            return
+        if deadline is not None and time.monotonic() > deadline:
+            return
+        time.sleep(pause)
+        # Reading a long history costs more; nobody watches an hour of work in tenths of seconds.
+        pause = min(pause * 1.02, _LONGEST_LOOK_SECONDS)
+
+
+def _outcome(screening: Screening, out: Path | None, taken: set[Path]) -> RunOutcome:
+    record = screening.record
+    ended = screening.phase is Phase.ENDED
+    content = screening.document() if ended else None
+    document = parse_document(content) if content is not None else None
+    error = failure_of(screening) if ended else _unfinished(screening)
+    path = None
+    if content is not None:
+        path = document_path(screening.path, out, taken)
+        write_document(path, content)
+        if document is None:
+            error = error or "the document does not follow its schema"
+    elif error is None:
+        error = "the execution ended without a document"
+    seconds = screening.elapsed_seconds
+    if record is not None and record.stopped_at is not None:
+        seconds = min(seconds, screening.seconds_until(record.stopped_at))
+    return RunOutcome(
+        path=screening.path,
+        exit_code=exit_code_of(document) if document and not error else ExitCode.INTERNAL,
+        execution=record.name if record else None,
+        execution_status=record.status if record else None,
+        seconds=round(seconds, 3),
+        document_path=path,
+        document=document.model_dump(mode="json") if document else None,
+        error=error,
+    )
+
+
+def _unfinished(screening: Screening) -> str:
+    if screening.record is None:
+        return "not started in time: see `screener logs`"
+    running = [step.name for step in screening.record.progress.steps if step.ended_at is None]
+    return f"not finished in time; still in {', '.join(running) or 'the state machine'}"

@@ -1,0 +1,25 @@
+"""Text from outside (file names, transcripts, error messages) made safe for a terminal."""
+
+import unicodedata
+
+# Format characters that change how neighbours are shown: directions, and joiners out of place.
+_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNSAFE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def safe(text: str, limit: int | None = None) -> str:
+    """Show control and reordering characters as escapes instead of letting them act.
+
+    Args:
+        text: anything.
+        limit: longest result in characters; longer text ends in an ellipsis.
+    """
+    shown = "".join(
+        character
+        if character not in _REORDERING and unicodedata.category(character) not in _UNSAFE
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
+    )
+    if limit is not None and len(shown) > limit:
+        return shown[: limit - 1] + "…"
+    return shown
