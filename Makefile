@@ -7,6 +7,7 @@ LAPTOP := $(VENV)/.laptop
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
 SAM := .venv-sam/.installed
+SAGEMAKER := .venv-sagemaker/.installed
 SOURCES := core/screener functions model_servers local bench
 
 .DEFAULT_GOAL := help
@@ -39,6 +40,11 @@ $(SAM): $(UV) requirements/sam.lock
 	$(UV) pip install --quiet --python .venv-sam/bin/python --require-hashes --no-deps -r requirements/sam.lock
 	@touch $@
 
+$(SAGEMAKER): $(UV) requirements/sagemaker.lock
+	$(PYTHON) -m venv .venv-sagemaker
+	$(UV) pip install --quiet --python .venv-sagemaker/bin/python --require-hashes --no-deps -r requirements/sagemaker.lock
+	@touch $@
+
 .PHONY: install
 install: $(LAPTOP) ## Set up .venv with everything a laptop needs
 
@@ -65,13 +71,16 @@ test: lint template ## Everything: lint, template checks, all tests
 	$(VENV)/bin/screener packs pull --available
 	$(VENV)/bin/pytest
 
+.PHONY: sagemaker-sdk
+sagemaker-sdk: $(SAGEMAKER) ## Set up the SageMaker SDK, so that the tests also call endpoints with it
+
 .PHONY: simulate
 simulate: $(BENCH) ## Cost and latency from 10 to 100,000 videos a day; plots into docs/images
 	$(VENV)/bin/python -m bench.simulation --plots docs/images
 
 .PHONY: lock
 lock: $(UV) ## Resolve requirements/*.in anew into the hashed lock files
-	for name in uv laptop dev bench sam; do \
+	for name in uv laptop dev bench sam sagemaker; do \
 	  $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --override requirements/overrides.in requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	done
@@ -84,4 +93,4 @@ lock: $(UV) ## Resolve requirements/*.in anew into the hashed lock files
 
 .PHONY: clean
 clean: ## Remove what make built here
-	rm -rf $(VENV) .venv-sam build .aws-sam
+	rm -rf $(VENV) .venv-sam .venv-sagemaker build .aws-sam
