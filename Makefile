@@ -7,6 +7,7 @@ LAPTOP := $(VENV)/.laptop
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
 SAM := .venv-sam/.installed
+SCAN := .venv-scan/.installed
 SAGEMAKER := .venv-sagemaker/.installed
 SOURCES := core/screener functions model_servers local bench
 
@@ -45,6 +46,11 @@ $(SAGEMAKER): $(UV) requirements/sagemaker.lock
 	$(UV) pip install --quiet --python .venv-sagemaker/bin/python --require-hashes --no-deps -r requirements/sagemaker.lock
 	@touch $@
 
+$(SCAN): $(UV) requirements/scan.lock
+	$(PYTHON) -m venv .venv-scan
+	$(UV) pip install --quiet --python .venv-scan/bin/python --require-hashes --no-deps -r requirements/scan.lock
+	@touch $@
+
 .PHONY: install
 install: $(LAPTOP) ## Set up .venv with everything a laptop needs
 
@@ -60,9 +66,10 @@ lint: $(DEV) ## ruff and mypy --strict
 	$(VENV)/bin/mypy
 
 .PHONY: template
-template: $(DEV) $(SAM) ## State machine check, cfn-lint, sam validate --lint, sam build
+template: $(DEV) $(SAM) $(SCAN) ## State machine check, cfn-lint, policy scan, sam validate --lint, sam build
 	$(VENV)/bin/python -m local.asl_check statemachine/screening.asl.json template.yaml
-	$(VENV)/bin/cfn-lint template.yaml endpoints/*.yaml
+	$(VENV)/bin/cfn-lint template.yaml endpoints/*.yaml operations/*.yaml network/*.yaml
+	.venv-scan/bin/checkov --config-file .checkov.yaml
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint --region us-east-1
 	SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .venv-sam/bin/sam build
 
@@ -93,4 +100,4 @@ lock: $(UV) ## Resolve requirements/*.in anew into the hashed lock files
 
 .PHONY: clean
 clean: ## Remove what make built here
-	rm -rf $(VENV) .venv-sam .venv-sagemaker build .aws-sam
+	rm -rf $(VENV) .venv-sam .venv-scan .venv-sagemaker build .aws-sam
