@@ -1,0 +1,251 @@
+"""Faces: how many people, and which of them are known."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from screener.document import (
+    Certainty,
+    FaceDetail,
+    FacesFrameDetail,
+    FacesSection,
+    KnownFacesReport,
+    KnownMatch,
+    Segment,
+)
+from screener.errors import InvalidObservations
+from screener.observations import Face, FacesFrame, FacesObservations, decode_embedding
+from screener.policy.findings import Hit, segments
+from screener.policy.known_faces import InvalidKnownFaces, KnownFaces
+from screener.policy.material import ordered_frames
+from screener.policy.model import FacesPolicy
+from screener.policy.people import group_people
+from screener.taxonomy import Source
+
+KNOWN_PERSON = "people.known"
+RECOGNISER = "recogniser"
+
+
+class _Match:
+    """The nearest known person of one face."""
+
+    __slots__ = ("certain", "person", "similarity")
+
+    def __init__(self, person: int, similarity: float, *, certain: bool) -> None:
+        self.person = person
+        self.similarity = similarity
+        self.certain = certain
+
+
+class Faces:
+    """Judges the face observations of one video.
+
+    Args:
+        chunks: observations, at least one.
+        policy: thresholds.
+        known: the index; None when the stack has none; the error when it has a broken one.
+
+    Raises:
+        InvalidObservations: an embedding is not of the size that its observations state.
+    """
+
+    def __init__(
+        self,
+        chunks: Sequence[FacesObservations],
+        policy: FacesPolicy,
+        known: KnownFaces | InvalidKnownFaces | None,
+    ) -> None:
+        self._policy = policy
+        self._frames = ordered_frames([(item.chunk, item.frames) for item in chunks])
+        self.known_report, self._known = _usable(chunks, known)
+        self._threshold = min(
+            (
+                policy.thresholds.get(pack.name, policy.default_threshold)
+                for item in chunks
+                for pack in item.packs
+                if pack.role == RECOGNISER
+            ),
+            default=policy.default_threshold,
+        )
+        self._size = chunks[0].embedding_size
+        self._faces = [self._confident(frame) for _, frame in self._frames]
+        self._embeddings = [self._decode(faces) for faces in self._faces]
+        self._matches = [self._match(embeddings) for embeddings in self._embeddings]
+        self.matches = self._known_matches()
+        self.segments: list[Segment] = [
+            segment for match in self.matches for segment in match.segments
+        ]
+
+    def section(self, *, max_frames: int) -> FacesSection:
+        persons = group_people(self._embeddings, self._threshold)
+        details = [
+            self._detail(name, frame, index, persons[index])
+            for index, (name, frame) in enumerate(self._frames)
+        ]
+        kept = details
+        if len(kept) > max_frames:
+            kept = [item for item in kept if any(face.match for face in item.faces)]
+        return FacesSection(
+            total_faces_detected=sum(len(faces) for faces in self._faces),
+            unique_identities=1 + max((int(p.max()) for p in persons if p.size), default=-1),
+            known_matches=self.matches,
+            known_faces=self.known_report,
+            per_frame=kept,
+            per_frame_omitted=len(details) - len(kept),
+        )
+
+    def _confident(self, frame: FacesFrame) -> list[Face]:
+        return sorted(
+            (face for face in frame.faces if face.score >= self._policy.min_detection_score),
+            key=lambda face: (face.box.left, face.box.top, face.embedding),
+        )
+
+    def _decode(self, faces: list[Face]) -> NDArray[np.float32]:
+        rows = np.zeros((len(faces), self._size), dtype=np.float32)
+        for row, face in zip(rows, faces, strict=True):
+            try:
+                vector = decode_embedding(face.embedding)
+            except ValueError as cause:
+                raise InvalidObservations(f"a face embedding is not readable: {cause}") from cause
+            length = float(np.linalg.norm(vector))
+            if vector.shape != (self._size,) or not np.isfinite(length):
+                raise InvalidObservations(
+                    f"a face embedding has {vector.shape[0]} values instead of {self._size}, "
+                    "or they are not numbers"
+                )
+            if length > 0:
+                row[:] = vector / length
+        return rows
+
+    def _match(self, embeddings: NDArray[np.float32]) -> list[_Match | None]:
+        known = self._known
+        if known is None or not len(embeddings) or not known.people:
+            return [None] * len(embeddings)
+        by_person = known.similarities(embeddings)
+        best = by_person.argmax(axis=1)
+        similarity = by_person.max(axis=1)
+        rivals = by_person.copy()
+        rivals[np.arange(len(best)), best] = -1.0
+        ambiguous = similarity - rivals.max(axis=1) < self._policy.margin
+        found = [
+            _Match(int(person), float(value), certain=not bool(unclear))
+            for person, value, unclear in zip(best, similarity, ambiguous, strict=True)
+        ]
+        # One person is in a frame once: of two faces that match, the more similar one is meant.
+        strongest: dict[int, _Match] = {}
+        for match in sorted(found, key=lambda item: -item.similarity):
+            if match.similarity >= self._threshold and match.person in strongest:
+                match.person = -1
+            else:
+                strongest.setdefault(match.person, match)
+        return list(found)
+
+    def _is_match(self, match: _Match | None) -> bool:
+        return match is not None and match.person >= 0 and match.similarity >= self._threshold
+
+    def _known_matches(self) -> list[KnownMatch]:
+        known = self._known
+        if known is None:
+            return []
+        hits: dict[int, list[Hit]] = defaultdict(list)
+        for (_, frame), matches in zip(self._frames, self._matches, strict=True):
+            for match in matches:
+                if match is not None and self._is_match(match):
+                    hits[match.person].append(_hit(frame, known.people[match.person], match))
+        found = []
+        for person, person_hits in sorted(hits.items()):
+            persistent = segments(
+                person_hits, KNOWN_PERSON, Source.KNOWN_FACES, self._policy.persistence
+            )
+            if not persistent:
+                continue
+            label = known.people[person]
+            note = known.note(label)
+            peak = max(person_hits, key=lambda hit: (hit.confidence, -hit.timestamp_ms))
+            certain = any(item.certainty is Certainty.CONFIRMED for item in persistent)
+            found.append(
+                KnownMatch(
+                    label=label,
+                    max_similarity=round(peak.confidence, 4),
+                    timestamp_ms=peak.timestamp_ms,
+                    frames=len({hit.timestamp_ms for hit in person_hits}),
+                    certainty=Certainty.CONFIRMED if certain else Certainty.UNCERTAIN,
+                    urls=note.urls,
+                    notes=note.notes,
+                    segments=persistent,
+                )
+            )
+        return sorted(found, key=lambda match: (-match.max_similarity, match.label))
+
+    def _detail(
+        self, name: str, frame: FacesFrame, index: int, persons: NDArray[np.intp]
+    ) -> FacesFrameDetail:
+        return FacesFrameDetail(
+            frame=name,
+            timestamp_ms=frame.timestamp_ms,
+            faces=[
+                FaceDetail(
+                    box=face.box,
+                    confidence=round(face.score, 4),
+                    person=int(person) + 1,
+                    match=(
+                        self._known.people[match.person]
+                        if self._known and match and self._is_match(match)
+                        else None
+                    ),
+                    similarity=round(match.similarity, 4) if match else None,
+                )
+                for face, person, match in zip(
+                    self._faces[index], persons, self._matches[index], strict=True
+                )
+            ],
+        )
+
+
+def _hit(frame: FacesFrame, label: str, match: _Match) -> Hit:
+    return Hit(
+        start_ms=frame.span_start_ms,
+        end_ms=max(frame.span_end_ms, frame.span_start_ms),
+        timestamp_ms=frame.timestamp_ms,
+        label=label,
+        confidence=max(0.0, min(1.0, match.similarity)),
+        confirmed=match.certain,
+    )
+
+
+def _usable(
+    chunks: Sequence[FacesObservations], known: KnownFaces | InvalidKnownFaces | None
+) -> tuple[KnownFacesReport, KnownFaces | None]:
+    if known is None:
+        return _report("not_configured", None, None), None
+    if isinstance(known, InvalidKnownFaces):
+        return _report("not_evaluated", f"the index of known faces is broken: {known}", None), None
+    wanted = known.metadata.recogniser
+    used = {
+        (pack.name, pack.sha256)
+        for item in chunks
+        for pack in item.packs
+        if pack.role == RECOGNISER
+    }
+    dimensions = {item.embedding_size for item in chunks}
+    if used != {(wanted.name, wanted.sha256)} or dimensions != {known.embeddings.shape[1]}:
+        names = ", ".join(sorted(name for name, _ in used)) or "none"
+        reason = (
+            f"the index was made with recogniser {wanted.name}, the faces with {names}: "
+            "similarities of different weights do not compare"
+        )
+        return _report("not_evaluated", reason, known), None
+    return _report("evaluated", None, known), known
+
+
+def _report(status: str, reason: str | None, known: KnownFaces | None) -> KnownFacesReport:
+    return KnownFacesReport.model_validate(
+        {
+            "status": status,
+            "reason": reason,
+            "identities": len(known.people) if known else None,
+            "index_sha256": known.sha256 if known else None,
+        }
+    )

@@ -1,0 +1,75 @@
+"""Everything known about one video, judged and written down."""
+
+from collections.abc import Mapping
+
+from functions.aggregate_results.configuration import load_known_index, load_policy
+from screener.announcing import Channels, publish
+from screener.composing import judged_document, pipeline_run
+from screener.document import AnalysisState, Document
+from screener.messages import AggregationTask, DocumentWritten
+from screener.observation_store import load_analyses
+from screener.observations import Analyzer
+from screener.policy.engine import judge
+from screener.policy.material import Material
+from screener.publishing import Edition
+
+MENDABLE = AnalysisState.FAILED, AnalysisState.TIMED_OUT
+_MAX_CAUSE_LENGTH = 1_000
+
+
+def aggregate(
+    task: AggregationTask,
+    channels: Channels,
+    work_bucket: str,
+    instance_types: Mapping[Analyzer, str],
+    processed_at: str,
+) -> tuple[Document, DocumentWritten]:
+    """Judge one video and publish its document.
+
+    Raises:
+        InvalidPolicy: the stack's policy file is broken; the execution fails visibly.
+        botocore.exceptions.ClientError: a service refuses.
+    """
+    job = task.job
+    policy = load_policy(channels.s3, work_bucket)
+    known = load_known_index(channels.s3, work_bucket)
+    material = Material(
+        video=job.video,
+        sampling=job.sampling,
+        sampling_id=job.sampling_id,
+        media=task.media,
+        analyses=load_analyses(channels.s3, work_bucket, task.plan, task.outcomes, task.media),
+    )
+    judgement = judge(material, policy, known)
+    document = judged_document(
+        material,
+        judgement,
+        pipeline_run(job.execution_arn, job.started_at, processed_at),
+        last_modified=job.last_modified,
+        instance_types=instance_types,
+    )
+    edition = Edition(
+        bucket=job.video.bucket,
+        key=job.video.key,
+        video_id=job.video_id,
+        last_modified=job.last_modified,
+        sequencer=task.request.sequencer,
+        started_at=job.started_at,
+    )
+    failed = {
+        analyzer.value: (
+            f"{report.error.type}: {report.error.message}" if report.error else report.status.value
+        )[:_MAX_CAUSE_LENGTH]
+        for analyzer, report in document.analyses.items()
+        if report.status in MENDABLE
+    }
+    location, superseded = publish(channels, document, edition)
+    return document, DocumentWritten(
+        document=location.uri,
+        status=document.status.value,
+        decision=document.verdict.decision.value,
+        failed=failed,
+        # A newer version of the video has its own run: nothing is left to mend here.
+        redrivable=bool(failed) and not superseded,
+        superseded=superseded,
+    )
