@@ -13,7 +13,7 @@ import pytest
 from local.async_inference.errors import EndpointNotFound
 from local.async_inference.request import INPUT_LOCATION, OUTPUT_LOCATION
 from local.async_inference.service import AsyncInferenceService, EndpointSpec
-from tests.unit.local.async_inference.conftest import (
+from tests.async_inference.bench import (
     BUCKET,
     REGION,
     Bench,
