@@ -1,0 +1,1 @@
+"""Discrete-event simulation of a deployed stack: what volume costs, and how long it takes."""
