@@ -160,8 +160,10 @@ def upload_key(path: Path, stack: StackDescription) -> str:
             "is, not the name)."
         )
     folder = identity.digest_of(["path", str(path.resolve())], 12)
-    # File names are bytes; what is no UTF-8 has no place in a key.
-    readable = name.encode("utf-8", "replace").decode("utf-8")
+    # File names are bytes: what is no UTF-8 has no place in a key, and moto finds no object whose
+    # key holds a line break.
+    text = name.encode("utf-8", "replace").decode("utf-8")
+    readable = "".join(one if one.isprintable() else "_" for one in text)
     key = f"{stack.upload_prefix}{folder}/{readable}"
     if len(key.encode()) > MAX_KEY_BYTES:
         raise NotAcceptable(f"{path}: S3 keys hold at most {MAX_KEY_BYTES} bytes; shorten the name")

@@ -18,7 +18,7 @@ def safe(text: str, limit: int | None = None) -> str:
         character
         if character not in _REORDERING and unicodedata.category(character) not in _UNSAFE
         else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text
+        for character in text.expandtabs(4)
     )
     if limit is not None and len(shown) > limit:
         return shown[: limit - 1] + "…"

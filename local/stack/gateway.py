@@ -14,6 +14,7 @@ import json
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -27,7 +28,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from local.async_inference.errors import AsyncInferenceError
 from local.async_inference.service import Response
-from local.lambda_runtime.errors import InvocationRefused
+from local.lambda_runtime.errors import InvocationRefused, TooManyRequests
 from local.lambda_runtime.service import InvokeResult
 from local.stack.instance import DESCRIPTION_PATH
 from local.stack.object_events import ObjectEvents, Write, find_write, is_form_upload, object_of
@@ -39,6 +40,8 @@ HOST = "127.0.0.1"
 _INVOKE = re.compile(r"^/2015-03-31/functions/([^/]+)/invocations$")
 _ASYNC_INVOKE = re.compile(r"^/endpoints/([^/]+)/async-invocations$")
 _LOCAL_HOST = re.compile(r"^(127\.0\.0\.1|localhost|[a-z0-9.-]+\.localhost)(:[0-9]+)?$")
+_FREE_SECONDS = 30.0
+_FREE_LOOK_SECONDS = 0.05
 _JSON = ("Content-Type", "application/json")
 
 StartResponse = Callable[..., Any]
@@ -111,7 +114,7 @@ class Gateway:
                 ).start()
                 return _answer(start_response, 202, b"")
         try:
-            result = functions.invoke(function, payload)
+            result = _invoke_when_free(functions, function, payload)
         except InvocationRefused as error:
             return _answer(
                 start_response,
@@ -197,7 +200,7 @@ def _foreign(environ: Mapping[str, Any]) -> str | None:
     if not _LOCAL_HOST.match(host):
         return f"this endpoint is {HOST}, not {host[:100]!r}"
     origin = environ.get("HTTP_ORIGIN")
-    if origin and not _LOCAL_HOST.match(urlsplit(origin).netloc):
+    if origin is not None and not _LOCAL_HOST.match(urlsplit(origin).netloc):
         return f"no access from {origin[:100]!r}"
     return None
 
@@ -209,9 +212,25 @@ def _function_name(name_or_arn: str) -> str:
     return name_or_arn.split(":")[0]
 
 
+def _invoke_when_free(functions: Functions, name: str, payload: bytes) -> InvokeResult:
+    """Invoke, waiting for a free environment: a laptop has a few where Lambda has a thousand.
+
+    Raises:
+        InvocationRefused: TooManyRequests when none became free in time, or for another reason.
+    """
+    deadline = time.monotonic() + _FREE_SECONDS
+    while True:
+        try:
+            return functions.invoke(name, payload)
+        except TooManyRequests:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_FREE_LOOK_SECONDS)
+
+
 def _invoke_and_log(functions: Functions, name: str, payload: bytes) -> None:
     try:
-        result = functions.invoke(name, payload)
+        result = _invoke_when_free(functions, name, payload)
     except InvocationRefused as error:
         logger.warning("asynchronous invocation of %s: %s", name, error)
         return
