@@ -87,6 +87,27 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(info, io.BytesIO(data))
 
 
+END = bytes(2 * tarfile.BLOCKSIZE)
+"""What closes a bundle that was put together from `member`s."""
+
+
+def frame_name(index: int) -> str:
+    """Name of the bundle's frame number `index`."""
+    return f"frame_{index:06d}.jpg"
+
+
+def member(name: str, data: bytes) -> bytes:
+    """One tar member, header and padding included.
+
+    For a writer that learns the manifest last: members can be made one by one, and the
+    manifest's put in front of them.
+    """
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    padding = -len(data) % tarfile.BLOCKSIZE
+    return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(padding)
+
+
 class BundleReader:
     """Reads a bundle as a stream: memory holds one frame at a time.
 

@@ -1,7 +1,7 @@
 """The payloads of the state machine, state by state, in the order of one video's walk.
 
 Execution input   ScreeningRequest
-ValidateVideo     ScreeningRequest                            -> ScreeningJob         ($.job)
+ValidateVideo     ValidationTask                              -> ScreeningJob         ($.job)
 RejectVideo       Rejection                                   -> DocumentWritten      ($.result)
 ExtractMedia      ExtractionTask (one time range)             -> ExtractedRange       ($.media[])
 PlanAnalyses      PlanRequest                                 -> AnalysisPlan         ($.plan)
@@ -39,6 +39,13 @@ class ScreeningRequest(Message):
     """S3's order of writes to one key, a hexadecimal string."""
     sampling: Sampling | None = None
     """Replaces the stack's sampling for this video."""
+
+
+class ValidationTask(Message):
+    """ValidateVideo's input."""
+
+    request: ScreeningRequest
+    execution_arn: str
 
 
 class VideoDescription(Message):
@@ -234,12 +241,6 @@ class AnalysisStarted(Message):
     started_at: str
 
 
-class CollectTask(Message):
-    item: AnalysisItem
-    started: AnalysisStarted
-    poll: PollState
-
-
 class AnalysisStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -255,6 +256,13 @@ class PollResult(PollState):
     """CollectResult's answer: "running" loops, an `AnalysisStatus` ends the item."""
 
     error: AnalysisError | None = None
+
+
+class CollectTask(Message):
+    item: AnalysisItem
+    started: AnalysisStarted
+    poll: PollState | PollResult
+    """The item's own in the first turn, the last turn's answer after that."""
 
 
 class AnalysisOutcome(Message):

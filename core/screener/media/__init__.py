@@ -1,0 +1,27 @@
+"""Opening videos that strangers uploaded: probing and extraction, in a child with limits.
+
+`probe` and `extract` are the two operations. Both hand the bytes of the video to a child
+process that holds no credentials, can open no file and no socket, and dies at its limits.
+
+    sandbox.py     parent's end: starts the child, serves its reads, takes what it writes
+    child.py       child's end: applies the limits, runs one task
+    channel.py     the messages between the two
+    source.py      where bytes come from; a local file
+    sink.py        where bytes go; a local file
+    s3.py          both for S3: reads by range, writes in parts
+    container.py   opens a container without following it anywhere
+    probing.py     what a container says, and whether it is true
+    timeline.py    exact time: stream timestamps -> one timeline starting at 0
+    sampler.py     which frames are wanted, by their times alone
+    selection.py   which of them are kept, by what they show
+    groups.py      which packets have to be decoded for them
+    decoding.py    decodes groups of pictures side by side
+    picture.py     one decoded frame -> one upright JPEG
+    soundtrack.py  decoded audio -> 16 kHz mono FLAC whose sample number is its time
+    extraction.py  one pass over one time range
+"""
+
+from screener.media.facts import MediaFacts, MediaLimits
+from screener.media.sandbox import extract, probe
+
+__all__ = ["MediaFacts", "MediaLimits", "extract", "probe"]

@@ -1,0 +1,379 @@
+"""One pass over one time range: packets in, JPEGs and FLAC out.
+
+The main thread demuxes and writes; decoders work beside it on groups of pictures, and one
+thread decodes the sound. Nothing grows with the length of the video but the list of frames.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import av
+import av.error
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from screener import bundles
+from screener.bundles import FrameEntry
+from screener.errors import InvalidVideo, RefusalCode
+from screener.media import picture, probing, timeline
+from screener.media.channel import ChildChannel, RemoteFile, RemoteOutput, Sink
+from screener.media.container import OpenVideo, open_video
+from screener.media.decoding import (
+    Decoded,
+    ParallelDecoder,
+    keys_are_trusted,
+    new_decoder,
+)
+from screener.media.facts import Extraction, ExtractionOrder
+from screener.media.groups import Coded, GroupPlanner, Job, Wanted
+from screener.media.sampler import EveryInterval, KeyFrames, Picker, RangePicker, Shown
+from screener.media.selection import Candidate, Selector, signature_of
+from screener.media.soundtrack import SAMPLE_RATE, SoundSummary, Soundtrack
+from screener.sampling import SamplingStrategy
+
+AUDIO_OVERLAP_MS = 2_000
+"""How far a range's audio reaches into its neighbours, so that no word is cut."""
+_WARM_UP_SECONDS = 1
+"""Decoders of lossy audio need a few packets before their output is exact."""
+_INTERLEAVE_SECONDS = 30
+"""How much later in a file than its picture a sound may lie before it is given up."""
+_MAX_DEMUX_ERRORS = 100
+_AUDIO_BATCH = 32
+
+
+def extract(link: ChildChannel, order: ExtractionOrder) -> Extraction:
+    """Extract the order's time range.
+
+    Raises:
+        InvalidVideo: the container or the picture cannot be read at all.
+    """
+    language = order.sampling.audio_language
+    file = RemoteFile(link, order.size_bytes)
+    with open_video(file, order.limits, language) as opened:
+        frame = probing.first_frame(opened, order.limits)
+        orientation = picture.orientation_of(frame)
+        coded_pixels = frame.width * frame.height
+    file.seek(0)
+    # Opened anew, because raw streams cannot be rewound.
+    with open_video(file, order.limits, language) as opened:
+        return _Pass(link, order, opened, orientation, coded_pixels).run()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    pts: int
+    time: Fraction
+
+
+class _Pass:
+    """The state of one extraction."""
+
+    def __init__(
+        self,
+        link: ChildChannel,
+        order: ExtractionOrder,
+        opened: OpenVideo,
+        orientation: picture.Orientation,
+        coded_pixels: int,
+    ) -> None:
+        self._link, self._order, self._opened = link, order, opened
+        self._orientation = orientation
+        self._size = picture.stored_size(
+            order.width, order.height, order.sampling.frame_max_side_px
+        )
+        self._threads = _affordable_threads(order, coded_pixels)
+        self._base = Fraction(opened.video.time_base or Fraction(1, 1000))
+        self._start = Fraction(order.start_ms, 1000)
+        self._end = None if order.end_ms is None else Fraction(order.end_ms, 1000)
+        self._picker = RangePicker(_picker(order), self._start, self._end)
+        self._selector = Selector(order.sampling)
+        self._clock = opened.timeline()
+        self._first_shift = -opened.origin
+        self._kept: list[_Kept] = []
+        self._data_end = Fraction(0)
+        self._demux_errors = 0
+        self._lost = self._damaged = self._refused = self._decoded = 0
+
+    def run(self) -> Extraction:
+        with ThreadPoolExecutor(1, "sound") as sound_thread:
+            self._sound = _SoundLane(sound_thread, self._new_soundtrack())
+            seen = self._run_untimed() if self._opened.untimed else self._run_timed()
+            sound = self._sound.finish()
+        if not self._kept and self._order.start_ms == 0:
+            raise InvalidVideo(RefusalCode.UNDECODABLE, f"none of {seen} pictures could be decoded")
+        return self._report(sound, seen)
+
+    # -- frames ------------------------------------------------------------------------------
+
+    def _run_timed(self) -> int:
+        self._seek()
+        planner: GroupPlanner[Packet[VideoStream]] = GroupPlanner(
+            self._picker,
+            self._seconds,
+            1 / self._opened.frame_rate,
+            from_beginning=self._order.start_ms == 0,
+        )
+        decoder = ParallelDecoder(
+            self._opened.video, self._order.limits, self._threads, self._new_render
+        )
+        for result in decoder.run(self._jobs(planner)):
+            self._collect(result)
+        return planner.frames_seen
+
+    def _jobs(
+        self, planner: GroupPlanner[Packet[VideoStream]]
+    ) -> Iterator[Job[Packet[VideoStream]]]:
+        trusted = keys_are_trusted(self._opened.video)
+        seen_key = False
+        for packet in self._video_packets():
+            pts = packet.pts
+            if pts is None:
+                continue
+            is_key = packet.is_keyframe and (trusted or not seen_key)
+            seen_key = seen_key or is_key
+            yield from planner.feed(
+                Coded(packet, pts, packet.size, is_key, is_shown=not packet.is_discard)
+            )
+            if self._picker.has_passed_end and self._sound.is_done(self._data_end):
+                return
+        yield from planner.finish()
+
+    def _run_untimed(self) -> int:
+        """Raw streams carry no times: frames are numbered, and counted at the stated rate."""
+        rate = self._opened.frame_rate
+        self._base = 1 / rate
+        render = self._new_render()
+        decoder = new_decoder(self._opened.video, self._order.limits, max(2, self._threads))
+        count = 0
+        for packet in [*self._video_packets(), None]:
+            try:
+                frames = decoder.decode(packet)
+            except av.error.MemoryError:
+                raise
+            except av.FFmpegError:
+                self._refused += packet is not None
+                continue
+            for frame in frames:
+                time = count / rate
+                shown = Shown(
+                    count, time, (count + 1) / rate, bool(frame.key_frame), is_first=count == 0
+                )
+                position = self._picker.position(shown)
+                if position is not None:
+                    result: Decoded[Candidate] = Decoded(decoded=1, damaged=frame.is_corrupt)
+                    result.frames.append((Wanted(count, time, position), count, render(frame)))
+                    self._collect(result)
+                count += 1
+        self._first_shift = Fraction(0)
+        self._data_end = count / rate
+        return count
+
+    def _collect(self, result: Decoded[Candidate]) -> None:
+        self._lost += result.lost
+        self._damaged += result.damaged
+        self._refused += result.refused_packets
+        self._decoded += result.decoded
+        for wanted, pts, candidate in result.frames:
+            time = wanted.time if pts == wanted.pts else self._seconds(pts)
+            if self._kept and time <= self._kept[-1].time:
+                continue
+            if self._selector.keeps(candidate, time):
+                self._link.write(Sink.FRAMES, candidate.jpeg)
+                self._kept.append(_Kept(pts, time))
+
+    def _new_render(self) -> Callable[[VideoFrame], Candidate]:
+        renderer = picture.Renderer(
+            *self._size, self._order.sampling.jpeg_quality, self._orientation
+        )
+        compares = self._selector.compares
+
+        def render(frame: VideoFrame) -> Candidate:
+            image = renderer.picture(frame)
+            signature = signature_of(image) if compares else None
+            return Candidate(renderer.jpeg(image), signature)
+
+        return render
+
+    # -- packets -----------------------------------------------------------------------------
+
+    def _video_packets(self) -> Iterator[Packet[VideoStream]]:
+        """The video's packets on one clock; audio packets go to the sound thread on the way."""
+        audio = self._opened.audio
+        for packet in self._all_packets():
+            if not packet.size:
+                continue
+            base = Fraction(packet.time_base)
+            length = (packet.duration or 0) * base
+            decoding_time = None if packet.dts is None else packet.dts * base
+            shift = self._clock.follow(packet.stream_index, decoding_time, length)
+            if packet.pts is not None:
+                self._data_end = max(self._data_end, packet.pts * base + shift + length)
+            if audio is not None and packet.stream_index == audio.index:
+                self._sound.feed(cast("Packet[av.AudioStream]", packet), shift)
+                if self._is_past_end():
+                    return
+            elif packet.stream_index == self._opened.video.index:
+                if packet.pts is not None and shift != self._first_shift:
+                    packet.pts += round((shift - self._first_shift) / base)
+                yield packet
+
+    def _is_past_end(self) -> bool:
+        """Whether only sound is left and there is none in this range either."""
+        return self._picker.has_passed_end and self._sound.is_done(self._data_end)
+
+    def _all_packets(self) -> Iterator[Packet[VideoStream]]:
+        streams = [s for s in (self._opened.video, self._opened.audio) if s is not None]
+        while self._demux_errors < _MAX_DEMUX_ERRORS:
+            try:
+                for packet in self._opened.container.demux(streams):
+                    yield cast("Packet[VideoStream]", packet)
+            except av.error.MemoryError:
+                raise
+            except av.FFmpegError:
+                # Many demuxers find their way again behind the damage.
+                self._demux_errors += 1
+            else:
+                return
+
+    def _seek(self) -> None:
+        """Go to a key frame at or before everything that this range needs."""
+        if self._order.start_ms == 0:
+            return
+        needed = self._start - Fraction(AUDIO_OVERLAP_MS, 1000) - _WARM_UP_SECONDS
+        target = int(max(Fraction(0), needed + self._opened.origin) / self._base)
+        try:
+            self._opened.container.seek(target, stream=self._opened.video)
+        except av.FFmpegError:
+            # No index and no way to search: read from wherever we are, the beginning.
+            return
+
+    # -- times -------------------------------------------------------------------------------
+
+    def _seconds(self, pts: int) -> Fraction:
+        return pts * self._base + self._first_shift
+
+    # -- sound -------------------------------------------------------------------------------
+
+    def _new_soundtrack(self) -> Soundtrack | None:
+        if self._opened.audio is None:
+            return None
+        start_ms = max(0, self._order.start_ms - AUDIO_OVERLAP_MS)
+        end_ms = None if self._order.end_ms is None else self._order.end_ms + AUDIO_OVERLAP_MS
+        return Soundtrack(
+            self._opened.audio,
+            RemoteOutput(self._link, Sink.AUDIO),
+            start_ms * SAMPLE_RATE // 1000,
+            None if end_ms is None else end_ms * SAMPLE_RATE // 1000,
+        )
+
+    # -- result ------------------------------------------------------------------------------
+
+    def _report(self, sound: SoundSummary | None, seen: int) -> Extraction:
+        losses = {
+            "corrupt_frames": self._lost + self._damaged,
+            "corrupt_video_packets": self._refused,
+            "corrupt_audio_packets": sound.refused_packets if sound else 0,
+            "unreadable_parts": self._demux_errors,
+        }
+        if self._end is None:
+            missing_ms = self._order.duration_ms - timeline.to_ms(self._data_end)
+            losses["missing_ms"] = missing_ms if missing_ms > 1000 else 0
+        return Extraction(
+            time_base=f"{self._base.numerator}/{self._base.denominator}",
+            width=self._size[0],
+            height=self._size[1],
+            frames=self._entries(),
+            has_audio=sound is not None and sound.samples > 0,
+            audio_silent=sound is not None and sound.samples > 0 and sound.silent,
+            audio_start_ms=max(0, self._order.start_ms - AUDIO_OVERLAP_MS),
+            audio_duration_ms=sound.samples * 1000 // SAMPLE_RATE if sound else 0,
+            losses={name: count for name, count in losses.items() if count},
+            frames_decoded=self._decoded,
+            frames_seen=seen,
+        )
+
+    def _entries(self) -> list[FrameEntry]:
+        """Frames with their spans, which leave no gap: each reaches to the next one kept."""
+        ends = [kept.time for kept in self._kept[1:]]
+        last_end = self._picker.next_time
+        if last_end is None:
+            last_end = self._data_end if self._end is None else max(self._data_end, self._end)
+        ends.append(last_end)
+        starts_video = self._order.start_ms == 0
+        return [
+            FrameEntry(
+                index=index,
+                name=bundles.frame_name(index),
+                pts=kept.pts,
+                timestamp_ms=timeline.to_ms(kept.time),
+                span_start_ms=0 if index == 0 and starts_video else timeline.to_ms(kept.time),
+                span_end_ms=max(timeline.to_ms(end), timeline.to_ms(kept.time)),
+            )
+            for index, (kept, end) in enumerate(zip(self._kept, ends, strict=True))
+        ]
+
+
+class _SoundLane:
+    """Feeds a soundtrack on its own thread, a batch of packets at a time."""
+
+    def __init__(self, thread: ThreadPoolExecutor, soundtrack: Soundtrack | None) -> None:
+        self._thread, self._soundtrack = thread, soundtrack
+        self._batch: list[tuple[Packet[av.AudioStream], Fraction]] = []
+        self._pending: deque[Future[None]] = deque()
+        self._shift = Fraction(0)
+
+    def feed(self, packet: Packet[av.AudioStream], shift: Fraction) -> None:
+        self._shift = shift
+        if self._soundtrack is None or self._soundtrack.is_full:
+            return
+        self._batch.append((packet, shift))
+        if len(self._batch) >= _AUDIO_BATCH:
+            self._submit()
+
+    def is_done(self, data_end: Fraction) -> bool:
+        track = self._soundtrack
+        if track is None or track.is_full or track.end_time is None:
+            return True
+        return data_end > track.end_time + _INTERLEAVE_SECONDS
+
+    def finish(self) -> SoundSummary | None:
+        if self._soundtrack is None:
+            return None
+        self._submit()
+        for future in self._pending:
+            future.result()
+        self._soundtrack.feed(None, self._shift)
+        return self._soundtrack.finish()
+
+    def _submit(self) -> None:
+        if self._soundtrack is None:
+            return
+        batch, self._batch = self._batch, []
+        self._pending.append(self._thread.submit(_feed_all, self._soundtrack, batch))
+        while len(self._pending) > 8 or (self._pending and self._pending[0].done()):
+            self._pending.popleft().result()
+
+
+def _feed_all(track: Soundtrack, batch: list[tuple[Packet[av.AudioStream], Fraction]]) -> None:
+    for packet, shift in batch:
+        track.feed(packet, shift)
+
+
+def _picker(order: ExtractionOrder) -> Picker:
+    if order.sampling.strategy is SamplingStrategy.KEY_FRAMES:
+        return KeyFrames()
+    return EveryInterval(order.sampling.frames_per_second)
+
+
+def _affordable_threads(order: ExtractionOrder, coded_pixels: int) -> int:
+    """Decoders that fit into memory: each may hold 16 reference pictures of 4:2:0 in 8 bits,
+    and usually holds a quarter of that in twice the depth."""
+    per_decoder = max(1, coded_pixels * 3 // 2 * 16)
+    return max(1, min(order.threads, order.limits.memory_bytes // 2 // per_decoder))

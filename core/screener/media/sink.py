@@ -1,0 +1,84 @@
+"""Where extracted media goes: written once from front to back, its beginning kept open.
+
+A bundle's manifest comes first but is known last, and a FLAC header is corrected at the end.
+S3 takes the parts of a multipart upload in any order, so the first part simply waits: no
+temporary file, and memory stays at a few parts however long the video is.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+PART_BYTES = 8 * 1024 * 1024
+"""S3 wants at least 5 MiB and at most 10,000 parts: 80 GB."""
+
+
+class ByteSink(Protocol):
+    """An output of known beginning and unknown length."""
+
+    @property
+    def written_bytes(self) -> int: ...
+
+    def append(self, data: bytes) -> None: ...
+
+    def patch(self, offset: int, data: bytes) -> None:
+        """Overwrite bytes written before; they lie within the first `PART_BYTES`.
+
+        Raises:
+            ValueError: they do not.
+        """
+        ...
+
+    def finish(self, prefix: bytes = b"") -> None:
+        """Complete the object, with `prefix` in front of everything appended."""
+        ...
+
+    def abort(self) -> None:
+        """Leave nothing behind. Harmless after `finish`."""
+        ...
+
+
+class Head:
+    """The first bytes of an output, which stay in memory until its end."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def take(self, data: bytes) -> bytes:
+        """Keep what fits; return the rest."""
+        room = PART_BYTES - len(self.data)
+        self.data += data[:room]
+        return data[room:]
+
+    def patch(self, offset: int, data: bytes) -> None:
+        if offset < 0 or offset + len(data) > len(self.data):
+            raise ValueError(f"bytes {offset}+{len(data)} are not kept open")
+        self.data[offset : offset + len(data)] = data
+
+
+class FileSink:
+    """A local file, for the laptop and for benchmarks."""
+
+    def __init__(self, path: Path) -> None:
+        self.written_bytes = 0
+        self._path = path
+        self._head = Head()
+        self._rest = path.with_name(path.name + ".rest").open("w+b")
+
+    def append(self, data: bytes) -> None:
+        self.written_bytes += len(data)
+        self._rest.write(self._head.take(data))
+
+    def patch(self, offset: int, data: bytes) -> None:
+        self._head.patch(offset, data)
+
+    def finish(self, prefix: bytes = b"") -> None:
+        self._rest.seek(0)
+        with self._path.open("wb") as file:
+            file.write(prefix + self._head.data)
+            while block := self._rest.read(PART_BYTES):
+                file.write(block)
+        self.abort()
+
+    def abort(self) -> None:
+        self._rest.close()
+        Path(self._rest.name).unlink(missing_ok=True)

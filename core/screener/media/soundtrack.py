@@ -1,0 +1,254 @@
+"""Decoded audio -> 16 kHz mono FLAC in which a sample's number is its time.
+
+Gaps become silence and overlaps are dropped, so the transcript's times are the video's times.
+A range starts on a source sample that coincides with a sample of the 16 kHz grid counted from
+the track's first sample: neighbouring ranges then produce the same samples where they overlap.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+import av.error
+import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from screener.media.channel import RemoteOutput
+
+SAMPLE_RATE = 16_000
+SILENCE_DBFS = -60.0
+"""No speech below this: a whisper in a quiet room, recorded at a usual level, is near -50."""
+_LEVEL_WINDOW = SAMPLE_RATE // 10
+_JITTER_SECONDS = Fraction(1, 20)
+"""Timestamps of millisecond containers wander this much around a steady clock."""
+_BLOCK = 4096
+
+
+@dataclass
+class SoundSummary:
+    """What a range's audio came to."""
+
+    samples: int = 0
+    silent: bool = True
+    refused_packets: int = 0
+    gap_samples: int = 0
+
+
+class _Writer:
+    """FLAC, 16-bit, mono. The file begins when the first sample comes."""
+
+    def __init__(self, output: RemoteOutput) -> None:
+        self._output = output
+        self._container: av.container.OutputContainer | None = None
+        self.samples = 0
+        self.silent = True
+
+    def write(self, samples: NDArray[np.int16]) -> None:
+        if not samples.size:
+            return
+        if self._container is None:
+            self._container = av.open(self._output, "w", format="flac")
+            self._stream = self._container.add_stream("flac", rate=SAMPLE_RATE)
+            self._stream.codec_context.layout = "mono"
+            self._stream.codec_context.format = "s16"
+        for start in range(0, samples.size, _BLOCK):
+            block = np.ascontiguousarray(samples[start : start + _BLOCK]).reshape(1, -1)
+            frame = AudioFrame.from_ndarray(block, format="s16", layout="mono")
+            frame.sample_rate = SAMPLE_RATE
+            frame.pts = self.samples
+            self.samples += block.size
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
+        self.silent = self.silent and _is_silent(samples)
+
+    def close(self) -> None:
+        if self._container is not None:
+            for packet in self._stream.encode(None):
+                self._container.mux(packet)
+            self._container.close()
+
+
+def _is_silent(samples: NDArray[np.int16]) -> bool:
+    """Whether no window of 100 ms (or what there is) is louder than `SILENCE_DBFS`."""
+    limit = (32_768 * 10 ** (SILENCE_DBFS / 20)) ** 2
+    for start in range(0, samples.size, _LEVEL_WINDOW):
+        window = samples[start : start + _LEVEL_WINDOW].astype(np.float64)
+        if float(np.mean(window * window)) > limit:
+            return False
+    return True
+
+
+@dataclass
+class _Segment:
+    """A stretch of audio without gaps: one resampler, one clock."""
+
+    rate: int
+    first_output: int
+    """Sample number on the 16 kHz timeline of this segment's first output sample."""
+    resampler: av.AudioResampler = field(
+        default_factory=lambda: av.AudioResampler("s16", "mono", SAMPLE_RATE)
+    )
+    taken: int = 0
+    given: int = 0
+    layout: str = ""
+    sample_format: str = ""
+
+    def expected_time(self) -> Fraction:
+        return Fraction(self.first_output, SAMPLE_RATE) + Fraction(self.taken, self.rate)
+
+
+class Soundtrack:
+    """Takes an audio stream's packets in order and writes one range of the timeline.
+
+    Args:
+        stream: the chosen track.
+        output: where the FLAC goes.
+        start_sample, end_sample: [start, end) of the range on the 16 kHz timeline; `end` may
+            be None.
+    """
+
+    def __init__(
+        self,
+        stream: AudioStream,
+        output: RemoteOutput,
+        start_sample: int,
+        end_sample: int | None,
+    ) -> None:
+        self._decoder: AudioCodecContext = stream.codec_context
+        self._decoder.thread_count = 1
+        self._writer = _Writer(output)
+        self._position = start_sample
+        self._start = start_sample
+        self._end = end_sample
+        self._segment: _Segment | None = None
+        self.summary = SoundSummary()
+
+    @property
+    def is_full(self) -> bool:
+        return self._end is not None and self._position >= self._end
+
+    @property
+    def end_time(self) -> Fraction | None:
+        """End of the range in seconds."""
+        return None if self._end is None else Fraction(self._end, SAMPLE_RATE)
+
+    def feed(self, packet: Packet[AudioStream] | None, shift: Fraction) -> None:
+        """Take the next packet (None at the end); `shift` seconds put its times on the timeline."""
+        if self.is_full:
+            return
+        try:
+            frames = self._decoder.decode(packet)
+        except av.error.MemoryError:
+            raise
+        except av.FFmpegError:
+            self.summary.refused_packets += packet is not None
+            return
+        for frame in frames:
+            self._take(frame, shift)
+
+    def finish(self) -> SoundSummary:
+        """Write what is left and complete the file."""
+        self._end_segment()
+        self._writer.close()
+        self.summary.samples = self._writer.samples
+        self.summary.silent = self._writer.silent
+        return self.summary
+
+    def _take(self, frame: AudioFrame, shift: Fraction) -> None:
+        if not frame.samples or not frame.sample_rate:
+            return
+        segment = self._segment
+        time = None
+        if frame.pts is not None and frame.time_base:
+            time = frame.pts * Fraction(frame.time_base) + shift
+        if segment is not None and (
+            segment.rate != frame.sample_rate
+            or segment.layout != frame.layout.name
+            or segment.sample_format != frame.format.name
+            or (time is not None and abs(time - segment.expected_time()) > _JITTER_SECONDS)
+        ):
+            self._end_segment()
+            segment = None
+        if segment is None:
+            started = self._start_segment(frame, time)
+            if started is None:
+                return
+            segment, frame = started
+        segment.taken += frame.samples
+        frame.pts = None
+        for out in segment.resampler.resample(frame):
+            self._put(segment, out)
+
+    def _start_segment(
+        self, frame: AudioFrame, time: Fraction | None
+    ) -> tuple[_Segment, AudioFrame] | None:
+        """Begin on a source sample that lies exactly on the 16 kHz grid."""
+        rate = frame.sample_rate
+        if time is None:
+            time = Fraction(self._position, SAMPLE_RATE)
+        number = round(time * rate)
+        raster = rate // math.gcd(rate, SAMPLE_RATE)
+        skip = -number % raster
+        if skip >= frame.samples:
+            return None
+        if skip:
+            frame = _without_head(frame, skip)
+        self._segment = _Segment(
+            rate,
+            (number + skip) * SAMPLE_RATE // rate,
+            layout=frame.layout.name,
+            sample_format=frame.format.name,
+        )
+        return self._segment, frame
+
+    def _end_segment(self) -> None:
+        if self._segment is None:
+            return
+        segment, self._segment = self._segment, None
+        if segment.taken:
+            for out in segment.resampler.resample(None):
+                self._put(segment, out)
+
+    def _put(self, segment: _Segment, out: AudioFrame) -> None:
+        samples = np.asarray(out.to_ndarray(), dtype=np.int16).reshape(-1)
+        number = segment.first_output + segment.given
+        segment.given += samples.size
+        if number < self._position:
+            samples = samples[self._position - number :]
+            number = self._position
+        if self._end is not None:
+            samples = samples[: max(0, self._end - number)]
+        if not samples.size:
+            return
+        self._fill(number - self._position)
+        self._writer.write(samples)
+        self._position += samples.size
+
+    def _fill(self, missing: int) -> None:
+        """Silence where the track has none, in pieces that need no memory to speak of."""
+        self.summary.gap_samples += missing
+        silence = np.zeros(SAMPLE_RATE * 10, dtype=np.int16)
+        self._position += missing
+        while missing > 0:
+            self._writer.write(silence[:missing])
+            missing -= min(missing, silence.size)
+
+
+def _without_head(frame: AudioFrame, skip: int) -> AudioFrame:
+    """The frame without its first `skip` samples."""
+    array = frame.to_ndarray()
+    channels = 1 if frame.format.is_planar else frame.layout.nb_channels
+    rest = AudioFrame.from_ndarray(
+        array[:, skip * channels :].copy(),
+        format=frame.format.name,
+        layout=frame.layout.name,
+    )
+    rest.sample_rate = frame.sample_rate
+    return rest
