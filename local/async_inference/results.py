@@ -108,7 +108,7 @@ class ResultStore:
             self._s3.put_object(
                 Bucket=location.bucket,
                 Key=location.key,
-                Body=str(failure).encode(),
+                Body=str(failure).encode("utf-8", "replace"),
                 ContentType="text/plain; charset=utf-8",
             )
         except (ClientError, BotoCoreError):

@@ -71,6 +71,14 @@ def test_a_large_input_passes(bench: Bench) -> None:
     assert bench.output(bench.invoke(service, key="large.tar"))["size"] == 30_000_000
 
 
+def test_a_server_that_refuses_before_it_has_read_everything_is_quoted(bench: Bench) -> None:
+    bench.s3.put_object(Bucket=BUCKET, Key="large.tar", Body=bytes(30_000_000))
+    service = bench.start(server_command("ready"))
+    reason = bench.failure(bench.invoke(service, "refuse 413", key="large.tar"))
+    assert "Received client error (413)" in reason
+    assert "not a tar" in reason
+
+
 def test_the_input_is_read_when_an_instance_takes_the_request(bench: Bench) -> None:
     service = bench.start(server_command("slow", "1"))
     response = bench.invoke(service, key="late.tar")
