@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cfnlint.decode import decode  # type: ignore[import-untyped]
-
+from local.operate.templates import read_template
 from screener import errors
 
 STATE_NAME_LIMIT = 80  # Step Functions: "state names must be unique and at most 80 characters"
@@ -73,10 +72,7 @@ def read_deployment(template_path: Path) -> Deployment:
     Raises:
         ValueError: not a template with exactly one state machine.
     """
-    template, problems = decode(str(template_path))
-    if template is None or problems:
-        raise ValueError(f"{template_path}: {'; '.join(str(problem) for problem in problems)}")
-    resources = template["Resources"]
+    resources = read_template(template_path)["Resources"]
     machines = [
         resource["Properties"]
         for resource in resources.values()
