@@ -98,9 +98,6 @@ def _advice(document: Document, missing: Mapping[Analyzer, Iterable[str]]) -> li
             lines[f"  {analyzer}: {report.action}"] = None
     for question in document.not_evaluated:
         if document.analyses[question.analysis].status is AnalysisState.COMPLETE:
-            commands = " && ".join(missing.get(question.analysis, ()))
-            action = f" Get it: {commands}" if commands else f" {question.action or ''}"
-            lines[
-                f"  {question.question} was not evaluated: {question.reason}{action}".rstrip()
-            ] = None
+            action = f". Get it: {question.action}" if question.action else ""
+            lines[f"  {question.question} not evaluated: {question.reason}{action}"] = None
     return [Text(safe(line), style="yellow") for line in lines]

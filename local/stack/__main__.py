@@ -19,6 +19,7 @@ from local.stack.description import StackDescription
 from local.stack.instance import alive
 from local.stack.stack import LocalStack, StackSettings
 from screener.errors import ScreenerError
+from screener.observations import Analyzer
 
 
 def main() -> int:
@@ -28,6 +29,9 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--parameters", type=json.loads, default={})
+    parser.add_argument(
+        "--servers", type=json.loads, default={}, help="analyzer -> command, for fault tests"
+    )
     parser.add_argument("--records", type=Path, help="folder for the executions at the end")
     parser.add_argument("--state-file", type=Path, help="where other commands find this stack")
     parser.add_argument("--end-with-stdin", action="store_true")
@@ -48,6 +52,7 @@ def main() -> int:
         folder=arguments.folder,
         port=arguments.port,
         parameters=arguments.parameters,
+        servers={Analyzer(name): command for name, command in arguments.servers.items()},
     )
     with alive(arguments.folder):
         try:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,18 +42,28 @@ class LocalAnalyzers:
             values[f"{name}InstanceType"] = INSTANCE_TYPE
         return values
 
-    def specs(self, work_bucket: str, root: Path, topic_arn: str) -> list[EndpointSpec]:
+    def specs(
+        self,
+        *,
+        root: Path,
+        work_bucket: str,
+        topic_arn: str,
+        servers: Mapping[Analyzer, Sequence[str]],
+    ) -> list[EndpointSpec]:
         """What the async-inference service runs.
 
         Args:
-            work_bucket: gets outputs and failures.
             root: the checkout that has the model servers.
+            work_bucket: gets outputs and failures.
             topic_arn: hears of every request that ends.
+            servers: commands that replace the model servers of some analyzers.
         """
         return [
             EndpointSpec(
                 name=endpoint_name(analyzer),
-                command=[sys.executable, "-m", "model_servers.serving", str(analyzer)],
+                command=servers.get(
+                    analyzer, [sys.executable, "-m", "model_servers.serving", str(analyzer)]
+                ),
                 environment={
                     "SCREENER_PACKS": os.pathsep.join(str(pack.folder) for pack in packs),
                     "PYTHONPATH": str(root),

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local.stack.description import StackDescription
 from local.stack.environment import stack_environment
 from local.stack.instance import StackFolder, is_alive
 from screener.errors import ScreenerError
+from screener.observations import Analyzer
 
 START_SECONDS = 120
 """A stack that is not ready by then is given up."""
@@ -36,6 +37,7 @@ class StackProcess:
         announce: write the state file, so that other commands find this stack.
         detach: leave the stack running when this process ends.
         parameters: template parameters to replace.
+        servers: commands that replace the model servers of some analyzers.
 
     Raises:
         StackFailed: it did not come up.
@@ -51,6 +53,7 @@ class StackProcess:
         announce: bool = False,
         detach: bool = False,
         parameters: Mapping[str, str] | None = None,
+        servers: Mapping[Analyzer, Sequence[str]] | None = None,
     ) -> None:
         self._instance = folder.new_instance()
         self._log = self._instance / "logs" / "stack.log"
@@ -59,6 +62,7 @@ class StackProcess:
             *("--root", str(root), "--home", str(home)),
             *("--folder", str(self._instance), "--port", str(port)),
             *("--parameters", json.dumps(dict(parameters or {}))),
+            *("--servers", json.dumps(dict(servers or {}))),
             *("--records", str(folder.executions)),
             *(["--state-file", str(folder.state_file)] if announce else []),
             *([] if detach else ["--end-with-stdin"]),

@@ -3,13 +3,14 @@
 import os
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from moto.core.config import default_user_config
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.async_inference.service import AsyncInferenceService
 from local.lambda_runtime.service import LambdaService
@@ -23,7 +24,9 @@ from local.stack.gateway import HOST, Gateway, serve
 from local.stack.object_events import ObjectEvents
 from local.stack.plan import ACCOUNT, REGION, StackPlan, key_suffixes, read_plan
 from local.stack.queue_consumer import QueueConsumer
+from local.stack.redrive import Redrives
 from screener import __version__
+from screener.observations import Analyzer
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class StackSettings:
     """0 takes a free one."""
     parameters: Mapping[str, str] | None = None
     """Template parameters that replace the local stack's own."""
+    servers: Mapping[Analyzer, Sequence[str]] | None = None
+    """Commands that replace the model servers of some analyzers."""
 
 
 class LocalStack:
@@ -82,10 +87,12 @@ class LocalStack:
             logs / "functions",
         )
         self._closing.callback(functions.close)
-        setting = plan.functions["PlanAnalysesFunction"].environment
         endpoints = AsyncInferenceService(
             analyzers.specs(
-                setting["WORK_BUCKET"], settings.root, deployment.topic_arns["AnalysisTopic"]
+                root=settings.root,
+                work_bucket=plan.buckets["WorkBucket"].name,
+                topic_arn=deployment.topic_arns["AnalysisTopic"],
+                servers=settings.servers or {},
             ),
             endpoint_url=endpoint_url,
             region=REGION,
@@ -94,6 +101,7 @@ class LocalStack:
         self._closing.callback(endpoints.close)
         gateway.functions = functions
         gateway.endpoints = endpoints
+        gateway.redrives = Redrives(stepfunctions_parser_backends[ACCOUNT][REGION])
         gateway.object_events = self._route_events(plan, deployment, services)
         self._consume_queues(plan, deployment, services, functions)
         description = _describe(settings, endpoint_url, plan, deployment, analyzers)
