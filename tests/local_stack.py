@@ -54,7 +54,9 @@ class Stack:
         return identity.execution_name(bucket, key, put["VersionId"])
 
     def executions(self) -> list[ExecutionRecord]:
-        return list_executions(self.services.stepfunctions, self.description.state_machine_arn)
+        return list(
+            list_executions(self.services.stepfunctions, self.description.state_machine_arn)
+        )
 
     def wait(self, name: str) -> ExecutionRecord:
         """The execution, once it has ended."""

@@ -1,6 +1,8 @@
 """`screener executions` and `screener show`."""
 
 import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +41,7 @@ def executions(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON each.")] = False,
 ) -> None:
     """List executions, newest first: of the stack that is up and of those before it."""
-    records = all_records(stack_folder().running())[:limit]
+    records = list(islice(all_records(stack_folder().running()), limit))
     if as_json:
         for record in records:
             sys.stdout.write(record.model_dump_json() + "\n")
@@ -105,26 +107,30 @@ def show(
     console.out(f"document  {result.document}", highlight=False)
 
 
-def all_records(stack: StackDescription | None) -> list[ExecutionRecord]:
+def all_records(stack: StackDescription | None) -> Iterator[ExecutionRecord]:
     """Executions of the stack that is up, then those that earlier stacks left; newest first."""
-    kept = RecordFolder(stack_folder().executions).read()
-    if stack is None:
-        return kept
-    live = list_executions(Services(stack.endpoint_url).stepfunctions, stack.state_machine_arn)
-    return live + kept
+    if stack is not None:
+        client = Services(stack.endpoint_url).stepfunctions
+        yield from list_executions(client, stack.state_machine_arn)
+    yield from RecordFolder(stack_folder().executions).read()
 
 
-def find_record(name: str, records: list[ExecutionRecord]) -> ExecutionRecord:
-    """The first record that a user can mean by `name`.
+def find_record(name: str, records: Iterable[ExecutionRecord]) -> ExecutionRecord:
+    """The record that a user means by `name`: the newest that fits best.
 
     Raises:
         UnknownExecution: none fits.
     """
-    for fits in (_is_exactly, _begins_with, _is_video):
-        for record in records:
+    best: dict[int, ExecutionRecord] = {}
+    for record in records:
+        for rank, fits in enumerate((_is_exactly, _is_video, _begins_with)):
             if fits(record, name):
-                return record
-    raise UnknownExecution(f"no execution is called {name!r}, and none screened such a video")
+                best.setdefault(rank, record)
+        if 0 in best:
+            break
+    if not best:
+        raise UnknownExecution(f"no execution is called {name!r}, and none screened such a video")
+    return best[min(best)]
 
 
 def _is_exactly(record: ExecutionRecord, name: str) -> bool:

@@ -1,7 +1,7 @@
 """Executions, live from a stack or as it left them when it ended."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,13 +65,12 @@ def _history(client: "SFNClient", arn: str) -> Iterator[Any]:
         yield from page["events"]
 
 
-def list_executions(client: "SFNClient", state_machine_arn: str) -> list[ExecutionRecord]:
-    """Every execution of a state machine, newest first."""
+def list_executions(client: "SFNClient", state_machine_arn: str) -> Iterator[ExecutionRecord]:
+    """Every execution of a state machine, newest first; each is read when it is asked for."""
     pages = client.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn)
-    records = [
-        read_execution(client, one["executionArn"]) for page in pages for one in page["executions"]
-    ]
-    return sorted(records, key=lambda record: record.started_at, reverse=True)
+    summaries = [one for page in pages for one in page["executions"]]
+    for summary in sorted(summaries, key=lambda one: one["startDate"], reverse=True):
+        yield read_execution(client, summary["executionArn"])
 
 
 class RecordFolder:
@@ -80,7 +79,7 @@ class RecordFolder:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def keep(self, records: list[ExecutionRecord]) -> None:
+    def keep(self, records: Iterable[ExecutionRecord]) -> None:
         """Write records; the oldest beyond `KEPT_RECORDS` go."""
         self._path.mkdir(parents=True, exist_ok=True)
         for record in records:
@@ -94,15 +93,13 @@ class RecordFolder:
         for old in self._files()[KEPT_RECORDS:]:
             old.unlink(missing_ok=True)
 
-    def read(self) -> list[ExecutionRecord]:
+    def read(self) -> Iterator[ExecutionRecord]:
         """Newest first; a file that is no record (of this version) is left out."""
-        records = []
         for file in self._files():
             try:
-                records.append(ExecutionRecord.model_validate_json(file.read_bytes()))
+                yield ExecutionRecord.model_validate_json(file.read_bytes())
             except (OSError, ValidationError):
                 continue
-        return records
 
     def _files(self) -> list[Path]:
         return sorted(self._path.glob("*.json"), reverse=True)

@@ -3,14 +3,13 @@
 import os
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from moto.core.config import default_user_config
-from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.async_inference.service import AsyncInferenceService
 from local.lambda_runtime.service import LambdaService
@@ -24,7 +23,6 @@ from local.stack.gateway import HOST, Gateway, serve
 from local.stack.object_events import ObjectEvents
 from local.stack.plan import ACCOUNT, REGION, StackPlan, key_suffixes, read_plan
 from local.stack.queue_consumer import QueueConsumer
-from local.stack.redrive import Redrives
 from screener import __version__
 from screener.observations import Analyzer
 
@@ -67,7 +65,7 @@ class LocalStack:
         """Stop taking work, then end functions, model servers and the server itself."""
         self._closing.close()
 
-    def executions(self) -> list[ExecutionRecord]:
+    def executions(self) -> Iterator[ExecutionRecord]:
         """Every execution so far, newest first."""
         return list_executions(self._services.stepfunctions, self.description.state_machine_arn)
 
@@ -101,7 +99,6 @@ class LocalStack:
         self._closing.callback(endpoints.close)
         gateway.functions = functions
         gateway.endpoints = endpoints
-        gateway.redrives = Redrives(stepfunctions_parser_backends[ACCOUNT][REGION])
         gateway.object_events = self._route_events(plan, deployment, services)
         self._consume_queues(plan, deployment, services, functions)
         description = _describe(settings, endpoint_url, plan, deployment, analyzers)
