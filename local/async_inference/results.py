@@ -12,12 +12,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.async_inference.errors import InputUnavailable, OutputRefused, RequestFailed
 from local.async_inference.request import AsyncRequest
+from screener.storage import S3Location
 
 logger = logging.getLogger(__name__)
 
 MAX_INPUT_BYTES = 1 << 30
 """Async Inference takes inputs of up to 1 GB."""
 _BLOCK_BYTES = 1 << 20
+_READ_ATTEMPTS = 3
 
 
 class ResultStore:
@@ -49,7 +51,7 @@ class ResultStore:
         config = Config(
             connect_timeout=5,
             read_timeout=60,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            retries={"mode": "standard", "total_max_attempts": 5},
             max_pool_connections=32,
             s3={"addressing_style": "path"},
         )
@@ -66,20 +68,32 @@ class ResultStore:
             InputUnavailable: it is not there, may not be read, is too large, or is cut off.
         """
         location = request.input_location
-        try:
-            answer = self._s3.get_object(Bucket=location.bucket, Key=location.key)
+        attempt = 1
+        while True:
+            try:
+                object_type = self._copy_object(location, target)
+            except (ClientError, BotoCoreError) as cause:
+                # The client tries requests again by itself, but not a body that was cut off.
+                if isinstance(cause, ClientError) or attempt == _READ_ATTEMPTS:
+                    raise InputUnavailable(f"Cannot read input {location.uri}: {cause}") from cause
+                attempt += 1
+            else:
+                return request.content_type or object_type
+
+    def _copy_object(self, location: S3Location, target: BinaryIO) -> str | None:
+        target.seek(0)
+        target.truncate()
+        answer = self._s3.get_object(Bucket=location.bucket, Key=location.key)
+        # `with answer["Body"]` gives the stream below, whose errors are not botocore's.
+        with closing(answer["Body"]) as body:
             size = answer["ContentLength"]
             if size > MAX_INPUT_BYTES:
                 raise InputUnavailable(
                     f"Input {location.uri} has {size} bytes; at most {MAX_INPUT_BYTES} are allowed"
                 )
-            # `with answer["Body"]` gives the stream below, whose errors are not botocore's.
-            with closing(answer["Body"]) as body:
-                for block in body.iter_chunks(_BLOCK_BYTES):
-                    target.write(block)
-        except (ClientError, BotoCoreError) as cause:
-            raise InputUnavailable(f"Cannot read input {location.uri}: {cause}") from cause
-        return request.content_type or answer.get("ContentType")
+            for block in body.iter_chunks(_BLOCK_BYTES):
+                target.write(block)
+        return answer.get("ContentType")
 
     def write_output(self, request: AsyncRequest, body: BinaryIO, content_type: str | None) -> None:
         """Store the result and announce it.

@@ -11,7 +11,7 @@ from local.async_inference.spec import EndpointSpec
 
 START_ATTEMPTS = 3
 """Starts that may fail in a row before the queued requests fail."""
-_FIRST_PAUSE_SECONDS = 0.5
+_FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 30.0
 
 

@@ -104,7 +104,7 @@ def test_pauses_between_failed_starts_grow_to_a_limit() -> None:
         assert record.exhausted == (attempt >= START_ATTEMPTS)
         record.failed(NOW)
         pauses.append(record.pause_seconds(NOW))
-    assert pauses[:3] == [0.5, 1, 2]
+    assert pauses[:3] == [0.25, 0.5, 1]
     assert pauses[-1] == 30
     assert record.pause_seconds(NOW + 31) == 0
 
