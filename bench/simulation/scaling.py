@@ -102,7 +102,8 @@ class Autoscaler:
             return instances
         desired = instances
         if scaling.shrink_periods is not None and self._surplus >= scaling.shrink_periods:
-            desired = instances - math.ceil(instances * scaling.shrink_share)
+            # PercentChangeInCapacity rounds towards zero, but removes one at least.
+            desired = instances - max(1, math.floor(instances * scaling.shrink_share))
         if scaling.tracking_scales_in and self._below >= self._tracking.scale_in_periods:
             gradual = instances - math.ceil(instances * self._tracking.largest_scale_in)
             desired = min(desired, max(gradual, self._proportional(point)))

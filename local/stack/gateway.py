@@ -3,8 +3,7 @@
     POST /2015-03-31/functions/{function}/invocations    local.lambda_runtime
     POST /endpoints/{endpoint}/async-invocations         local.async_inference
     SageMaker DescribeEndpoint                           local.async_inference
-    Step Functions RedriveExecution                      local.stack.redrive; it also completes
-                                                         the answers that tell of redrives
+    Step Functions RedriveExecution                      local.stack.redrive_api
     GET  /_screener/stack                                what this stack is
     everything else                                      moto; writes to S3 become events
 
@@ -34,7 +33,7 @@ from local.lambda_runtime.errors import InvocationRefused, TooManyRequests
 from local.lambda_runtime.service import InvokeResult
 from local.stack.instance import DESCRIPTION_PATH
 from local.stack.object_events import ObjectEvents, Write, find_write, is_form_upload, object_of
-from local.stack.redrive import RedriveRefused, Redrives
+from local.stack.redrive_api import RedriveApi
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ class Gateway:
     """WSGI application. The services are attached after the server knows its port.
 
     Attributes:
-        functions, endpoints, redrives, object_events: None until attached; requests for them are then
+        functions, endpoints, object_events: None until attached; requests for them are then
             answered with 503.
         description: JSON of the stack, for `DESCRIPTION_PATH`.
     """
@@ -77,10 +76,10 @@ class Gateway:
     def __init__(self) -> None:
         self.functions: Functions | None = None
         self.endpoints: Endpoints | None = None
-        self.redrives: Redrives | None = None
         self.object_events: ObjectEvents | None = None
         self.description: bytes | None = None
         self._moto = DomainDispatcherApplication(create_backend_app)
+        self._redrive_api = RedriveApi(self._moto)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         refusal = _foreign(environ)
@@ -97,13 +96,10 @@ class Gateway:
                 return self._invoke_function(unquote(found.group(1)), environ, start_response)
             if found := _ASYNC_INVOKE.match(path):
                 return self._invoke_endpoint(unquote(found.group(1)), environ, start_response)
-            match environ.get("HTTP_X_AMZ_TARGET"):
-                case "SageMaker.DescribeEndpoint":
-                    return self._describe_endpoint(environ, start_response)
-                case "AWSStepFunctions.RedriveExecution":
-                    return self._redrive(environ, start_response)
-                case "AWSStepFunctions.DescribeExecution" | "AWSStepFunctions.ListExecutions":
-                    return self._tell_redrives(environ, start_response)
+            if environ.get("HTTP_X_AMZ_TARGET") == "SageMaker.DescribeEndpoint":
+                return self._describe_endpoint(environ, start_response)
+            if self._redrive_api.handles(environ):
+                return self._redrive_api(environ, start_response)
         return self._forward(environ, start_response)
 
     def _invoke_function(
@@ -162,34 +158,6 @@ class Gateway:
                 start_response, 400, _error_body("EndpointName is missing", "ValidationException")
             )
         return _answer(start_response, 200, json.dumps(body, default=_epoch_seconds).encode())
-
-    def _redrive(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        if self.redrives is None:
-            return _answer(start_response, 503, _error_body("still starting"))
-        try:
-            request = json.loads(_read_body(environ))
-            date = self.redrives.redrive(request["executionArn"], request.get("clientToken"))
-        except RedriveRefused as error:
-            return _answer(start_response, 400, _error_body(str(error), error.code))
-        except (ValueError, KeyError, TypeError):
-            return _answer(
-                start_response, 400, _error_body("executionArn is missing", "ValidationException")
-            )
-        return _answer(start_response, 200, json.dumps({"redriveDate": date.timestamp()}).encode())
-
-    def _tell_redrives(
-        self, environ: dict[str, Any], start_response: StartResponse
-    ) -> Iterable[bytes]:
-        answered: list[tuple[str, Headers]] = []
-
-        def remember(status: str, headers: Headers, exc_info: Any = None) -> None:
-            answered.append((status, headers))
-
-        body = b"".join(self._moto(environ, remember))
-        status, headers = answered[-1]
-        if self.redrives is not None and status.startswith("200"):
-            body = _with_redrives(body, self.redrives)
-        return _answer(start_response, int(status.split()[0]), body, headers)
 
     def _forward(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         events = self.object_events
@@ -289,16 +257,6 @@ def _request_headers(environ: Mapping[str, Any]) -> dict[str, str]:
     if environ.get("CONTENT_TYPE"):
         headers["Content-Type"] = environ["CONTENT_TYPE"]
     return headers
-
-
-def _with_redrives(body: bytes, redrives: Redrives) -> bytes:
-    """An answer of DescribeExecution or ListExecutions with the fields that moto leaves out."""
-    answer = json.loads(body)
-    for item in answer.get("executions", ()):
-        item.update(redrives.list_item(item["executionArn"]))
-    if "executionArn" in answer:
-        answer.update(redrives.describe(answer["executionArn"]))
-    return json.dumps(answer).encode()
 
 
 def _error_body(message: str, code: str = "LocalStackError") -> bytes:

@@ -8,7 +8,8 @@ One difference: AWS runs only the failed items of a Map again, here the Map star
 its items have stored already makes that cheap.
 
 moto's interpreter has no such operation. This builds on three of its classes that have no
-public interface; `tests/unit/local/stack/test_redrive.py` fails should they change.
+public interface, and that are annotated only in part: hence `Any`.
+`tests/unit/local/stack/test_redrive.py` fails should they change.
 """
 
 import json
@@ -20,13 +21,8 @@ from typing import Any
 
 from moto.stepfunctions.parser.api import ExecutionStatus, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.flow.start_at import StartAt
-from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
-from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.evaluation_details import EvaluationDetails
-from moto.stepfunctions.parser.backend.execution import (
-    BaseExecutionWorkerCommunication,
-    Execution,
-)
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
@@ -88,7 +84,7 @@ class Redrives:
             count = last.count + 1 if last else 1
             redrive = Redrive(count, datetime.now(UTC), client_token)
             self._redrives[execution_arn] = redrive
-            _continue(execution, redrive.count)
+            _continue(execution, count)
             return redrive.date
 
     def describe(self, execution_arn: str) -> dict[str, Any]:
@@ -111,7 +107,7 @@ class Redrives:
             return {"redriveCount": 0}
         return {"redriveCount": last.count, "redriveDate": last.date.timestamp()}
 
-    def _find(self, execution_arn: str) -> Execution:
+    def _find(self, execution_arn: str) -> Any:
         for machine in self._backend.state_machines:
             for execution in machine.executions:
                 if execution.execution_arn == execution_arn:
@@ -121,7 +117,7 @@ class Redrives:
         )
 
 
-def _why_not(execution: Execution) -> str | None:
+def _why_not(execution: Any) -> str | None:
     if execution.exec_status not in _UNFINISHED:
         return f"an execution that is {execution.status} cannot be redriven"
     if execution.exec_worker.env is None:
@@ -134,18 +130,20 @@ def _why_not(execution: Execution) -> str | None:
     return None
 
 
-def _continue(execution: Execution, count: int) -> None:
-    worker = _RedriveWorker(execution, count)
+def _continue(execution: Any, count: int) -> None:
+    worker: Any = _RedriveWorker(execution, count)
     execution.exec_worker = worker
     execution.exec_status = ExecutionStatus.RUNNING
     execution.stop_date = execution.error = execution.cause = None
     worker.start()
 
 
-class _RedriveWorker(ExecutionWorker):  # type: ignore[misc] - moto has no annotations
+class _RedriveWorker(ExecutionWorker):
     """Runs an execution again from the state where its last run ended."""
 
-    def __init__(self, execution: Execution, count: int) -> None:
+    env: Any
+
+    def __init__(self, execution: Any, count: int) -> None:
         super().__init__(
             evaluation_details=EvaluationDetails(
                 aws_execution_details=execution._get_start_aws_execution_details(),
@@ -165,13 +163,13 @@ class _RedriveWorker(ExecutionWorker):  # type: ignore[misc] - moto has no annot
         # Readers of the history may come before the thread has begun.
         self.env = self._get_evaluation_environment()
 
-    def _get_evaluation_entrypoint(self) -> EvalComponent:
-        program = super()._get_evaluation_entrypoint()
+    def _get_evaluation_entrypoint(self) -> Any:
+        program: Any = super()._get_evaluation_entrypoint()
         program.start_at = StartAt(self._state)
         return program
 
-    def _get_evaluation_environment(self) -> Environment:
-        environment = super()._get_evaluation_environment()
+    def _get_evaluation_environment(self) -> Any:
+        environment: Any = super()._get_evaluation_environment()
         environment.event_manager = self._history
         environment.states.context_object.context_object_data["Execution"]["RedriveCount"] = (
             self._count
