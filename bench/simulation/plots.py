@@ -48,7 +48,7 @@ def _cost(rows: Sequence[Row], assumptions: Assumptions, target: Path) -> Path:
     axes.axhline(baselines.managed_services, color="firebrick", linestyle="--")
     axes.axhline(baselines.processing_jobs, color="darkorange", linestyle="--")
     axes.text(-0.4, baselines.managed_services * 1.08, "managed services, $3.24", fontsize=8)
-    axes.text(1.6, baselines.processing_jobs * 1.08, "processing jobs, $0.13", fontsize=8)
+    axes.text(2.5, baselines.processing_jobs * 1.08, "processing jobs, $0.13", fontsize=8)
     for place, row in enumerate(rows):
         axes.text(place, row.outcome.usd_per_video * 1.08, f"${row.outcome.usd_per_video:.3f}",
                   ha="center", fontsize=8)  # fmt: skip
@@ -86,21 +86,23 @@ def _choice(by_way: dict[str, list[Row]], target: Path) -> Path:
     volumes = sorted({row.outcome.videos_per_day for rows in by_way.values() for row in rows})
     shown = [volume for volume in volumes if volume <= 10_000]
     figure, panels = pyplot.subplots(
-        1, len(shown), figsize=(3.4 * len(shown), 3.6), squeeze=False, layout="constrained"
+        1, len(shown), figsize=(2.9 * len(shown), 3.6), squeeze=False, layout="constrained"
     )
     for axes, volume in zip(panels[0], shown, strict=True):
         for name, rows in by_way.items():
             for row in rows:
-                if row.outcome.videos_per_day != volume:
-                    continue
-                point = (row.outcome.usd_per_video, row.outcome.p95_seconds / 60)
-                axes.plot(*point, "s" if name == CHOSEN else "o")
-                axes.annotate(name.replace("_", " "), point, fontsize=7, xytext=(3, 3),
-                              textcoords="offset points")  # fmt: skip
-        axes.margins(0.25)
+                if row.outcome.videos_per_day == volume:
+                    point = ([row.outcome.usd_per_video], [row.outcome.p95_seconds / 60])
+                    label = name.replace("_", " ")
+                    axes.plot(*point, "*" if name == CHOSEN else "o", label=label, markersize=9)
+        axes.margins(0.2)
+        axes.set_ylim(bottom=0)
+        axes.tick_params(labelsize=7)
         axes.set_title(f"{volume:,} videos/day", fontsize=9)
         axes.set_xlabel("USD per video", fontsize=8)
         axes.set_ylabel("p95, minutes", fontsize=8)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
     return _save(figure, target)
 
 
