@@ -23,7 +23,8 @@ SIZE = (640, 480)
 FRAME_RATE = 24
 SPEECH = (
     "Hello, and welcome. This short video was made to try a content moderation system. "
-    "It shows one person, and it contains one rude word. What the hell is going on here?"
+    "It shows one person, and it contains one threat, so that there is something to find. "
+    "I will kill you."
 )
 # (picture, seconds, start and end of the view as centre x, centre y, height in ratios)
 SHOTS = (
