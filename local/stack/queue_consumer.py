@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 2
 _RETRY_SECONDS = 1.0
+_CLOSE_SECONDS = 10
 
 
 class QueueConsumer:
@@ -57,25 +58,26 @@ class QueueConsumer:
         self._region = region
         self._filters = [EventPattern.load(pattern) for pattern in mapping.filters]
         self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"{mapping.queue_name}-{n}", daemon=True)
-            for n in range(mapping.maximum_concurrency)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._working = [threading.Lock() for _ in range(mapping.maximum_concurrency)]
+        for working in self._working:
+            threading.Thread(
+                target=self._run, args=[working], name=mapping.queue_name, daemon=True
+            ).start()
 
     def close(self) -> None:
-        """Take no more messages; waits for batches in progress."""
+        """Take no more messages; waits for batches in progress, not for polls."""
         self._stopping.set()
-        for thread in self._threads:
-            thread.join(timeout=_POLL_SECONDS + 5)
+        for working in self._working:
+            if working.acquire(timeout=_CLOSE_SECONDS):
+                working.release()
 
-    def _run(self) -> None:
+    def _run(self, working: threading.Lock) -> None:
         while not self._stopping.is_set():
             try:
-                messages = [message for message in self._receive() if self._let_through(message)]
-                if messages:
-                    self._process(messages)
+                received = self._receive()
+                with working:
+                    if not self._stopping.is_set():
+                        self._handle(received)
             except (ClientError, BotoCoreError):
                 if not self._stopping.is_set():
                     logger.exception("cannot poll %s", self._mapping.queue_name)
@@ -91,6 +93,11 @@ class QueueConsumer:
             MessageAttributeNames=["All"],
         )
         return response.get("Messages", [])
+
+    def _handle(self, received: "list[MessageTypeDef]") -> None:
+        messages = [message for message in received if self._let_through(message)]
+        if messages:
+            self._process(messages)
 
     def _let_through(self, message: "MessageTypeDef") -> bool:
         if not self._filters or matches_any(self._filters, message["Body"]):
