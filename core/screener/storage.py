@@ -6,6 +6,7 @@ work bucket    media/{video_id}/{sampling_id}/frames-0000.tar | audio-0000.flac 
                observations/{video_id}/{analyzer}/{analysis_id}/0000.json
                async/output/... | async/failure/...
                config/policy.yaml | config/known_faces.npz
+any bucket     packs/{analyzer}/{packs_digest}/{pack name}/pack.json and its files
 """
 
 from typing import NamedTuple, Self
@@ -78,3 +79,8 @@ def observations_prefix(video_id: str) -> str:
 
 def observation_key(video_id: str, analyzer: str, analysis_id: str, chunk: int) -> str:
     return f"{observations_prefix(video_id)}{analyzer}/{analysis_id}/{chunk:04d}.json"
+
+
+def packs_prefix(analyzer: str, packs_digest: str) -> str:
+    """Everything that one endpoint loads; see `identity.packs_digest`."""
+    return f"packs/{analyzer}/{packs_digest}/"

@@ -29,3 +29,7 @@ class DigestMismatch(ScreenerError):
 
 class BuildFailed(ScreenerError):
     """The environment, the export or the comparison with the library failed."""
+
+
+class PublishFailed(ScreenerError):
+    """A pack could not be brought to S3 whole."""

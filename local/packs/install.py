@@ -165,7 +165,7 @@ def _advice(entry: CatalogueEntry, request: Request) -> str:
     if entry.build is not None:
         return (
             f"{entry.name} is not in {where} and nobody publishes it as ONNX; "
-            f"`screener packs build {entry.name}` exports it"
+            f"`{entry.command}` downloads its weights and exports them"
         )
     return f"{entry.name} is not in {where}, and it has no other source"
 
