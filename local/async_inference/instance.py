@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from local.async_inference.errors import ModelError, ModelGone, ModelTimedOut, StartupFailed
-from local.async_inference.request import ACCEPT, CUSTOM_ATTRIBUTES, INFERENCE_ID, AsyncRequest
+from local.async_inference.request import CUSTOM_ATTRIBUTES, INFERENCE_ID, AsyncRequest
 from local.processes.keeper import ProcessKeeper
 
 PING_SECONDS = 2.0
@@ -203,8 +203,6 @@ class ModelServer:
             "Accept": request.accept,
             CUSTOM_ATTRIBUTES: request.custom_attributes,
             INFERENCE_ID: request.inference_id,
-            # What SageMaker sends too, beside the standard names.
-            ACCEPT: request.accept,
             "Content-Length": str(body.seek(0, os.SEEK_END)),
         }
         body.seek(0)

@@ -4,15 +4,18 @@ import json
 import logging
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.async_inference.clients import local_client
 from local.async_inference.errors import InputUnavailable, OutputRefused, RequestFailed
 from local.async_inference.request import AsyncRequest
 from screener.storage import S3Location
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
 
 logger = logging.getLogger(__name__)
 
@@ -42,21 +45,8 @@ class ResultStore:
         self._region = region
         self._success_topic_arn = success_topic_arn
         self._error_topic_arn = error_topic_arn
-        # Credentials of no account: whatever the user has configured must not be used here.
-        session = boto3.Session(
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - of no account
-            region_name=region,
-        )
-        config = Config(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "total_max_attempts": 5},
-            max_pool_connections=32,
-            s3={"addressing_style": "path"},
-        )
-        self._s3 = session.client("s3", endpoint_url=endpoint_url, config=config)
-        self._sns = session.client("sns", endpoint_url=endpoint_url, config=config)
+        self._s3: S3Client = local_client("s3", endpoint_url=endpoint_url, region=region)
+        self._sns: SNSClient = local_client("sns", endpoint_url=endpoint_url, region=region)
 
     def read_input(self, request: AsyncRequest, target: BinaryIO) -> str | None:
         """Copy the input to `target`.

@@ -21,11 +21,11 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.async_inference.clients import local_client
 from local.async_inference.endpoint import Endpoint
 from local.async_inference.errors import EndpointNotFound, RequestRefused, ValidationError
 from local.async_inference.instance import Ports
@@ -34,6 +34,9 @@ from local.async_inference.request import FAILURE_LOCATION, OUTPUT_LOCATION, par
 from local.async_inference.results import ResultStore
 from local.async_inference.spec import EndpointSpec
 from local.processes.keeper import ProcessKeeper
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
 
 __all__ = ["AsyncInferenceService", "EndpointSpec", "Response"]
 
@@ -97,12 +100,8 @@ class AsyncInferenceService:
             )
             for spec in specs
         }
-        self._cloudwatch = boto3.client(
-            "cloudwatch",
-            endpoint_url=endpoint_url,
-            region_name=region,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - of no account
+        self._cloudwatch: CloudWatchClient = local_client(
+            "cloudwatch", endpoint_url=endpoint_url, region=region
         )
         self._closing = threading.Event()
         self._reporter = threading.Thread(

@@ -40,7 +40,11 @@ class FunctionSpec:
 
 
 class Environment:
-    """Serves one invocation at a time until it fails, times out or is closed."""
+    """Serves one invocation at a time until it fails, times out or is closed.
+
+    Raises:
+        OSError: the process cannot be started.
+    """
 
     def __init__(self, spec: FunctionSpec, keeper: ProcessKeeper, log: Path) -> None:
         self._spec = spec
@@ -56,15 +60,19 @@ class Environment:
         region = spec.environment.get("AWS_REGION", "us-east-1")
         self.function_arn = f"arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{spec.name}"
         self._api = RuntimeApi(self)
-        self._temp = keeper.scratch / f"{spec.name}-{self._api.port}"
-        self._temp.mkdir(exist_ok=True)
-        self._child = keeper.start(
-            [sys.executable, "-m", "awslambdaric", spec.handler],
-            environment=_process_environment(spec, region, self._api.port, self._temp),
-            folder=spec.root,
-            log=log,
-            on_exit=self._ended,
-        )
+        try:
+            self._temp = keeper.scratch / f"{spec.name}-{self._api.port}"
+            self._temp.mkdir(exist_ok=True)
+            self._child = keeper.start(
+                [sys.executable, "-m", "awslambdaric", spec.handler],
+                environment=_process_environment(spec, region, self._api.port, self._temp),
+                folder=spec.root,
+                log=log,
+                on_exit=self._ended,
+            )
+        except OSError:
+            self._api.close()
+            raise
 
     @property
     def alive(self) -> bool:

@@ -5,7 +5,7 @@
     ├── TooManyRequests        429 TooManyRequestsException
     ├── RequestTooLarge        413 RequestTooLargeException
     ├── InvalidRequestContent  400 InvalidRequestContentException
-    └── ServiceClosed          500 ServiceException
+    └── ServiceFailed          500 ServiceException
 
 A function that ran and failed is no exception but an `InvokeResult` with a function error.
 """
@@ -44,8 +44,8 @@ class InvalidRequestContent(InvocationRefused):
     code = "InvalidRequestContentException"
 
 
-class ServiceClosed(InvocationRefused):
-    """The local stack is stopping."""
+class ServiceFailed(InvocationRefused):
+    """No environment could be started, or the local stack is stopping."""
 
     status = 500
     code = "ServiceException"

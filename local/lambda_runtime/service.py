@@ -24,7 +24,7 @@ from local.lambda_runtime.errors import (
     FunctionNotFound,
     InvalidRequestContent,
     RequestTooLarge,
-    ServiceClosed,
+    ServiceFailed,
     TooManyRequests,
 )
 from local.lambda_runtime.invocation import MAX_PAYLOAD_BYTES, Invocation, InvokeResult
@@ -119,18 +119,24 @@ class _Pool:
     def take(self, keeper: ProcessKeeper, closing: threading.Event) -> Environment:
         with self._lock:
             if closing.is_set():
-                raise ServiceClosed("The local stack is stopping")
+                raise ServiceFailed("The local stack is stopping")
             self._idle = [environment for environment in self._idle if environment.alive]
             if self._idle:
                 environment = self._idle.pop()
             elif len(self._busy) < self._spec.concurrency:
-                environment = Environment(self._spec, keeper, self._log)
+                environment = self._start(keeper)
             else:
                 raise TooManyRequests(
                     f"Rate Exceeded: {self._spec.name} runs {self._spec.concurrency} at a time"
                 )
             self._busy.add(environment)
             return environment
+
+    def _start(self, keeper: ProcessKeeper) -> Environment:
+        try:
+            return Environment(self._spec, keeper, self._log)
+        except OSError as cause:
+            raise ServiceFailed(f"{self._spec.name} could not be started: {cause}") from cause
 
     def give_back(self, environment: Environment) -> None:
         with self._lock:

@@ -17,7 +17,7 @@ from local.lambda_runtime.errors import (
     FunctionNotFound,
     InvalidRequestContent,
     RequestTooLarge,
-    ServiceClosed,
+    ServiceFailed,
     TooManyRequests,
 )
 from local.lambda_runtime.service import FunctionSpec, InvokeResult, LambdaService
@@ -256,8 +256,19 @@ def test_close_fails_what_is_running_and_refuses_what_comes(deploy: Deploy) -> N
         time.sleep(0.5)
         service.close()
         assert error(running.result(timeout=5))["errorType"] == "Runtime.ExitError"
-    with pytest.raises(ServiceClosed):
+    with pytest.raises(ServiceFailed):
         call(service, "sleep", {"seconds": 0})
+
+
+def test_a_function_whose_folder_is_gone_cannot_be_invoked(tmp_path: Path) -> None:
+    spec = FunctionSpec("echo", "sample.echo", tmp_path / "gone", 1, 128, {}, concurrency=1)
+    service = LambdaService([spec], tmp_path / "logs")
+    try:
+        for _ in range(2):  # the failed start must not count as a busy environment
+            with pytest.raises(ServiceFailed, match="gone"):
+                call(service, "echo")
+    finally:
+        service.close()
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 65])
