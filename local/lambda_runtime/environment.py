@@ -209,7 +209,7 @@ def _process_environment(spec: FunctionSpec, region: str, port: int, temp: Path)
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.11",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
         **spec.environment,
         "_HANDLER": spec.handler,
         "LAMBDA_TASK_ROOT": str(spec.root),
