@@ -310,6 +310,8 @@ class TranscriptionSection(Message):
     duration_ms: Milliseconds
     speech_ms: Milliseconds
     flagged_terms: list[FlaggedTerm]
+    flagged_segments: list[Segment]
+    """Neighbouring flagged terms of one category, merged."""
     segments: list[TranscriptSegment]
 
 

@@ -66,6 +66,7 @@ class Speech:
             duration_ms=self._duration_ms,
             speech_ms=sum(chunk.speech_ms for chunk in self._chunks),
             flagged_terms=self.terms,
+            flagged_segments=self.segments,
             segments=self._transcript,
         )
 

@@ -1,0 +1,1 @@
+"""A document as a page that people can judge by, and as files for players and editors."""
