@@ -9,7 +9,12 @@ BENCH := $(VENV)/.bench
 SAM := .venv-sam/.installed
 SCAN := .venv-scan/.installed
 SAGEMAKER := .venv-sagemaker/.installed
-SOURCES := core/screener functions model_servers local bench
+
+# uv reads neither pip's configuration nor, by itself, the system's certificates: a machine behind a
+# mirror or a proxy of its own has said both to pip already. Expanded only where it is used.
+UV_NETWORK = $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs) \
+  $(addprefix --default-index=,$(or $(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null)))
+install_lock = $(UV) pip install --quiet $(UV_NETWORK) --python $(1)/bin/python --require-hashes --no-deps -r requirements/$(2).lock
 
 .DEFAULT_GOAL := help
 
@@ -24,31 +29,31 @@ $(UV): requirements/uv.lock
 
 # `uv pip install`, not `sync`: it leaves the development tools of an earlier `make test` alone.
 $(LAPTOP): $(UV) requirements/laptop.lock pyproject.toml core/pyproject.toml
-	$(UV) pip install --quiet --python $(VENV)/bin/python --require-hashes --no-deps -r requirements/laptop.lock
-	$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation -e core -e .
+	$(call install_lock,$(VENV),laptop)
+	$(UV) pip install --quiet $(UV_NETWORK) --python $(VENV)/bin/python --no-deps --no-build-isolation -e core -e .
 	@touch $@
 
 $(DEV): $(LAPTOP) requirements/dev.lock
-	$(UV) pip install --quiet --python $(VENV)/bin/python --require-hashes --no-deps -r requirements/dev.lock
+	$(call install_lock,$(VENV),dev)
 	@touch $@
 
 $(BENCH): $(DEV) requirements/bench.lock
-	$(UV) pip install --quiet --python $(VENV)/bin/python --require-hashes --no-deps -r requirements/bench.lock
+	$(call install_lock,$(VENV),bench)
 	@touch $@
 
 $(SAM): $(UV) requirements/sam.lock
 	$(PYTHON) -m venv .venv-sam
-	$(UV) pip install --quiet --python .venv-sam/bin/python --require-hashes --no-deps -r requirements/sam.lock
+	$(call install_lock,.venv-sam,sam)
 	@touch $@
 
 $(SAGEMAKER): $(UV) requirements/sagemaker.lock
 	$(PYTHON) -m venv .venv-sagemaker
-	$(UV) pip install --quiet --python .venv-sagemaker/bin/python --require-hashes --no-deps -r requirements/sagemaker.lock
+	$(call install_lock,.venv-sagemaker,sagemaker)
 	@touch $@
 
 $(SCAN): $(UV) requirements/scan.lock
 	$(PYTHON) -m venv .venv-scan
-	$(UV) pip install --quiet --python .venv-scan/bin/python --require-hashes --no-deps -r requirements/scan.lock
+	$(call install_lock,.venv-scan,scan)
 	@touch $@
 
 .PHONY: install
