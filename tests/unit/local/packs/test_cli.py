@@ -40,7 +40,7 @@ def test_available_takes_what_the_wheels_hold_and_says_how_to_get_the_rest(run):
     for name in ("scrfd-500m", "w600k-mbf"):
         assert f"`screener packs pull {name}` downloads it" in result.stdout
     for name in ("yolov8n", "clip-vit-b-32"):
-        assert f"`screener packs build {name}` exports it" in result.stdout
+        assert f"`screener packs pull {name}` downloads its weights and exports" in result.stdout
     assert "AGPL-3.0" in result.stdout
 
 

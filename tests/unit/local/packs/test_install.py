@@ -197,7 +197,7 @@ def test_what_is_nowhere_is_reported_with_the_command_that_gets_it(home, mirror)
     with pytest.raises(PackUnavailable, match="`screener packs pull tiny` downloads it"):
         pull(online, home, mirror=mirror)
     catalogue = load_catalogue()
-    with pytest.raises(PackUnavailable, match="`screener packs build clip-vit-b-32`"):
+    with pytest.raises(PackUnavailable, match="pull clip-vit-b-32` downloads its weights and exp"):
         pull(catalogue["clip-vit-b-32"], home, network=True)
     assert list(scratch_folder(home).glob("tiny-*")) == []
 
