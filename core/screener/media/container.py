@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol
 
 import av
 import av.container
 import av.logging
 from av.audio.stream import AudioStream
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
@@ -70,6 +71,12 @@ class OpenVideo:
     @property
     def discontinuous(self) -> bool:
         return bool(int(self.container.format.flags) & _TS_DISCONT)
+
+    def length_of(self, packet: "Packet[Any]") -> Fraction:
+        """Seconds that a packet lasts; transport streams do not say it of every picture."""
+        if packet.duration:
+            return packet.duration * Fraction(packet.time_base)
+        return 1 / self.frame_rate if packet.stream_index == self.video.index else Fraction(0)
 
     @property
     def untimed(self) -> bool:

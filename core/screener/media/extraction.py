@@ -60,10 +60,22 @@ def extract(link: ChildChannel, order: ExtractionOrder) -> Extraction:
         frame = probing.first_frame(opened, order.limits)
         orientation = picture.orientation_of(frame)
         coded_pixels = frame.width * frame.height
-    file.seek(0)
+        lead = _reordering_lead(opened, frame)
     # Opened anew, because raw streams cannot be rewound.
     with open_video(file, order.limits, language) as opened:
-        return _Pass(link, order, opened, orientation, coded_pixels).run()
+        return _Pass(link, order, opened, orientation, coded_pixels, lead).run()
+
+
+def _reordering_lead(opened: OpenVideo, first: VideoFrame) -> int:
+    """Units by which a container without presentation times makes all pictures late.
+
+    AVI numbers pictures in decoding order, so FFmpeg derives times that begin with the
+    decoder's delay; players show the first picture at once.
+    """
+    if opened.container.format.name != "avi" or first.pts is None:
+        return 0
+    lead = first.pts - (opened.video.start_time or 0)
+    return lead if 0 < lead * (opened.video.time_base or 0) < 1 else 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,7 @@ class _Pass:
         opened: OpenVideo,
         orientation: picture.Orientation,
         coded_pixels: int,
+        lead: int,
     ) -> None:
         self._link, self._order, self._opened = link, order, opened
         self._orientation = orientation
@@ -94,6 +107,7 @@ class _Pass:
         self._end = None if order.end_ms is None else Fraction(order.end_ms, 1000)
         self._picker = RangePicker(_picker(order), self._start, self._end)
         self._selector = Selector(order.sampling)
+        self._lead = lead
         self._clock = opened.timeline()
         self._first_shift = -opened.origin
         self._kept: list[_Kept] = []
@@ -136,6 +150,8 @@ class _Pass:
             pts = packet.pts
             if pts is None:
                 continue
+            # A new header within the stream reaches only the decoder that is given it.
+            trusted = trusted and not packet.has_sidedata("new_extradata")
             is_key = packet.is_keyframe and (trusted or not seen_key)
             seen_key = seen_key or is_key
             yield from planner.feed(
@@ -210,7 +226,7 @@ class _Pass:
             if not packet.size:
                 continue
             base = Fraction(packet.time_base)
-            length = (packet.duration or 0) * base
+            length = self._opened.length_of(packet)
             decoding_time = None if packet.dts is None else packet.dts * base
             shift = self._clock.follow(packet.stream_index, decoding_time, length)
             if packet.pts is not None:
@@ -220,8 +236,8 @@ class _Pass:
                 if self._is_past_end():
                     return
             elif packet.stream_index == self._opened.video.index:
-                if packet.pts is not None and shift != self._first_shift:
-                    packet.pts += round((shift - self._first_shift) / base)
+                if packet.pts is not None and (self._lead or shift != self._first_shift):
+                    packet.pts += round((shift - self._first_shift) / base) - self._lead
                 yield packet
 
     def _is_past_end(self) -> bool:

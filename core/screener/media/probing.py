@@ -151,7 +151,7 @@ def _measured_duration(opened: OpenVideo) -> tuple[Fraction, bool]:
                 untimed += packet.stream is opened.video
                 continue
             base = packet.time_base
-            length = (packet.duration or 0) * base
+            length = opened.length_of(packet)
             decoding_time = None if packet.dts is None else packet.dts * base
             shift = clock.follow(packet.stream_index, decoding_time, length)
             end = max(end, packet.pts * base + shift + length)
