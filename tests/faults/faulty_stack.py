@@ -1,0 +1,113 @@
+"""The stack process behind a front that fails the way AWS does.
+
+    python -m tests.faults.faulty_stack CONTROL_FOLDER ARGUMENTS_OF_LOCAL_STACK...
+
+`CONTROL_FOLDER/aws.json` holds a list of `AwsFault`; it is read again whenever it changes.
+Every request that the functions, the state machine and the endpoints make goes through here.
+"""
+
+import hashlib
+import itertools
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import local.stack.stack as stack_module
+from local.stack.__main__ import main
+from local.stack.gateway import Gateway, StartResponse
+from screener.model import Message
+
+AWS_FAULTS = "aws.json"
+
+
+class AwsFault(Message):
+    """What happens to some requests."""
+
+    method: str = "*"
+    path: str = ""
+    """A regular expression, searched in the path."""
+    target: str = ""
+    """A regular expression, searched in X-Amz-Target."""
+    status: int = 0
+    """0 lets the service answer."""
+    code: str = "ServiceUnavailable"
+    delay_seconds: float = 0
+    share: float = 1.0
+    """Of the requests that match."""
+    times: int | None = None
+    """How many requests are hit; None for no limit."""
+    seed: int = 0
+
+
+class FaultyGateway(Gateway):
+    """The gateway, with faults before it."""
+
+    control = Path()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers = itertools.count()
+        self._read_at = -1.0
+        self._faults: list[AwsFault] = []
+        self._hits: list[int] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        fault = self._strike(environ)
+        if fault is None:
+            return super().__call__(environ, start_response)
+        time.sleep(fault.delay_seconds)
+        if not fault.status:
+            return super().__call__(environ, start_response)
+        left = int(environ.get("CONTENT_LENGTH") or 0)
+        while left > 0 and (block := environ["wsgi.input"].read(min(left, 65_536))):
+            left -= len(block)
+        in_xml = f"<Error><Code>{fault.code}</Code><Message>injected</Message></Error>".encode()
+        in_json = json.dumps({"__type": fault.code, "message": "injected"}).encode()
+        is_s3 = "/s3/" in environ.get("HTTP_AUTHORIZATION", "")
+        start_response(
+            f"{fault.status} -",
+            [
+                ("Content-Type", "application/xml" if is_s3 else "application/json"),
+                ("x-amzn-ErrorType", fault.code),
+            ],
+        )
+        return [in_xml if is_s3 else in_json]
+
+    def _strike(self, environ: dict[str, Any]) -> AwsFault | None:
+        # The tests' own clients sign as "local" too; they say who they are.
+        if "screener-test" in environ.get("HTTP_USER_AGENT", ""):
+            return None
+        self._refresh()
+        for place, fault in enumerate(self._faults):
+            if fault.method not in ("*", environ["REQUEST_METHOD"]):
+                continue
+            if not re.search(fault.path, environ.get("PATH_INFO", "")):
+                continue
+            if not re.search(fault.target, environ.get("HTTP_X_AMZ_TARGET", "")):
+                continue
+            draw = hashlib.sha256(f"{fault.seed}:{next(self._numbers)}".encode()).digest()[0] / 256
+            if draw >= fault.share or self._hits[place] == fault.times:
+                continue
+            self._hits[place] += 1
+            return fault
+        return None
+
+    def _refresh(self) -> None:
+        file = self.control / AWS_FAULTS
+        changed = file.stat().st_mtime if file.exists() else 0.0
+        if changed != self._read_at:
+            self._read_at = changed
+            found = json.loads(file.read_text()) if changed else []
+            self._faults = [AwsFault.model_validate(one) for one in found]
+            self._hits = [0] * len(self._faults)
+
+
+if __name__ == "__main__":
+    FaultyGateway.control = Path(sys.argv[1])
+    stack_module.Gateway = FaultyGateway  # type: ignore[misc]
+    sys.argv = ["local.stack", *sys.argv[2:]]
+    sys.exit(main())
