@@ -131,7 +131,7 @@ class ModelServer:
                     f"the model server did not answer /ping within {timeout_seconds:g} s"
                     f"{self._log_tail()}"
                 )
-            pause_seconds = min(0.5, pause_seconds * 1.5)
+            pause_seconds = min(0.15, pause_seconds * 1.5)
 
     def healthy(self) -> bool:
         """Whether /ping answers 200 in time."""
