@@ -1,12 +1,15 @@
 """One look at an inference request: is there an output, a failure, or neither yet?"""
 
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
+from screener.errors import InvalidObservations
 from screener.messages import AnalysisError, AnalysisStatus, CollectTask, PollResult
+from screener.observation_store import check_frames
 from screener.observations import RESULT_TYPES
 from screener.storage import S3Location
 
@@ -70,7 +73,8 @@ def _read(s3: "S3Client", uri: str, limit: int) -> bytes | None:
         if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
             return None
         raise
-    with answer["Body"] as body:
+    # Not `with answer["Body"]`: that gives the stream below, whose errors are not botocore's.
+    with closing(answer["Body"]) as body:
         return body.read(limit + 1)
 
 
@@ -102,6 +106,12 @@ def _store(
             f"the endpoint answered for chunk {observations.chunk}, not {task.item.chunk}",
             polls,
         )
+    if task.item.frame_count is not None:
+        try:
+            check_frames(observations, {task.item.chunk: task.item.frame_count}, "the answer")
+        except InvalidObservations as cause:
+            # Stored, it would count as done, and no redrive would ask for it again.
+            return _ended(AnalysisStatus.FAILED, type(cause).__name__, str(cause), polls)
     s3.put_object(
         Bucket=work_bucket,
         Key=task.item.observation_key,
