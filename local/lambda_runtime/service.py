@@ -91,6 +91,20 @@ class LambdaService:
         finally:
             pool.give_back(environment)
 
+    def warm(self, name: str) -> None:
+        """Start an environment ahead of its first invocation, as provisioned concurrency does.
+
+        Nothing happens when the function has one.
+
+        Raises:
+            FunctionNotFound: there is no such function.
+            ServiceFailed: it could not be started.
+        """
+        pool = self._pools.get(name)
+        if pool is None:
+            raise FunctionNotFound(f"Function not found: {name}")
+        pool.warm(self._keeper, self._closing)
+
     def close(self) -> None:
         """End every environment; invocations in progress fail."""
         self._closing.set()
@@ -137,6 +151,11 @@ class _Pool:
             return Environment(self._spec, keeper, self._log)
         except OSError as cause:
             raise ServiceFailed(f"{self._spec.name} could not be started: {cause}") from cause
+
+    def warm(self, keeper: ProcessKeeper, closing: threading.Event) -> None:
+        with self._lock:
+            if not (closing.is_set() or self._idle or self._busy):
+                self._idle.append(self._start(keeper))
 
     def give_back(self, environment: Environment) -> None:
         with self._lock:

@@ -49,7 +49,7 @@ def some_stack(root: Path, home: Path, on_start: Callable[[], None]) -> Iterator
         yield running
         return
     on_start()
-    process = StackProcess(folder, root=root, home=home)
+    process = StackProcess(folder, root=root, home=home, keep_warm=True)
     try:
         yield process.description
     finally:

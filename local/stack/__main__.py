@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument(
         "--servers", type=json.loads, default={}, help="analyzer -> command, for fault tests"
     )
+    parser.add_argument("--keep-warm", action="store_true")
     parser.add_argument("--records", type=Path, help="folder for the executions at the end")
     parser.add_argument("--state-file", type=Path, help="where other commands find this stack")
     parser.add_argument("--end-with-stdin", action="store_true")
@@ -52,6 +53,7 @@ def main() -> int:
         folder=arguments.folder,
         port=arguments.port,
         parameters=arguments.parameters,
+        keep_warm=arguments.keep_warm,
         servers={Analyzer(name): command for name, command in arguments.servers.items()},
     )
     with alive(arguments.folder):

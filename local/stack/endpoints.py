@@ -49,6 +49,7 @@ class LocalAnalyzers:
         work_bucket: str,
         topic_arn: str,
         servers: Mapping[Analyzer, Sequence[str]],
+        keep_warm: bool = False,
     ) -> list[EndpointSpec]:
         """What the async-inference service runs.
 
@@ -57,6 +58,7 @@ class LocalAnalyzers:
             work_bucket: gets outputs and failures.
             topic_arn: hears of every request that ends.
             servers: commands that replace the model servers of some analyzers.
+            keep_warm: one instance each from the start on, instead of none.
         """
         return [
             EndpointSpec(
@@ -70,6 +72,7 @@ class LocalAnalyzers:
                 },
                 output_uri=f"s3://{work_bucket}/async/output/{analyzer}/",
                 failure_uri=f"s3://{work_bucket}/async/failure/{analyzer}/",
+                min_instances=1 if keep_warm else 0,
                 scale_in_after_seconds=IDLE_SECONDS,
                 success_topic_arn=topic_arn,
                 error_topic_arn=topic_arn,

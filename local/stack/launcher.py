@@ -38,6 +38,7 @@ class StackProcess:
         detach: leave the stack running when this process ends.
         parameters: template parameters to replace.
         servers: commands that replace the model servers of some analyzers.
+        keep_warm: start every model server at once.
 
     Raises:
         StackFailed: it did not come up.
@@ -54,6 +55,7 @@ class StackProcess:
         detach: bool = False,
         parameters: Mapping[str, str] | None = None,
         servers: Mapping[Analyzer, Sequence[str]] | None = None,
+        keep_warm: bool = False,
     ) -> None:
         self._instance = folder.new_instance()
         self._log = self._instance / "logs" / "stack.log"
@@ -65,6 +67,7 @@ class StackProcess:
             *("--servers", json.dumps(dict(servers or {}))),
             *("--records", str(folder.executions)),
             *(["--state-file", str(folder.state_file)] if announce else []),
+            *(["--keep-warm"] if keep_warm else []),
             *([] if detach else ["--end-with-stdin"]),
         ]
         with (self._instance / "logs" / "stderr.log").open("wb") as errors:

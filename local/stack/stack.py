@@ -43,6 +43,9 @@ class StackSettings:
     """Template parameters that replace the local stack's own."""
     servers: Mapping[Analyzer, Sequence[str]] | None = None
     """Commands that replace the model servers of some analyzers."""
+    keep_warm: bool = False
+    """Start every model server at once and never scale to zero: for a stack that lives for one
+    command, where an idle server saves nothing."""
 
 
 class LocalStack:
@@ -75,22 +78,17 @@ class LocalStack:
         gateway = Gateway()
         endpoint_url = self._serve(gateway, settings.port)
         services = self._services = Services(endpoint_url)
-        deployment = deploy(plan, services)
         logs = settings.folder / "logs"
-        functions = LambdaService(
-            [
-                replace(spec, environment={**spec.environment, **local_aws(endpoint_url)})
-                for spec in plan.functions.values()
-            ],
-            logs / "functions",
-        )
-        self._closing.callback(functions.close)
+        # They load their code on the other core while moto's interpreter is imported below.
+        functions = self._start_functions(plan, endpoint_url, logs / "functions")
+        deployment = deploy(plan, services)
         endpoints = AsyncInferenceService(
             analyzers.specs(
                 root=settings.root,
                 work_bucket=plan.buckets["WorkBucket"].name,
                 topic_arn=deployment.topic_arns["AnalysisTopic"],
                 servers=settings.servers or {},
+                keep_warm=settings.keep_warm,
             ),
             endpoint_url=endpoint_url,
             region=REGION,
@@ -104,6 +102,19 @@ class LocalStack:
         description = _describe(settings, endpoint_url, plan, deployment, analyzers)
         gateway.description = description.model_dump_json().encode()
         return description
+
+    def _start_functions(self, plan: StackPlan, endpoint_url: str, logs: Path) -> LambdaService:
+        functions = LambdaService(
+            [
+                replace(spec, environment={**spec.environment, **local_aws(endpoint_url)})
+                for spec in plan.functions.values()
+            ],
+            logs,
+        )
+        self._closing.callback(functions.close)
+        for spec in plan.functions.values():
+            functions.warm(spec.name)
+        return functions
 
     def _serve(self, gateway: Gateway, port: int) -> str:
         server = serve(gateway, port)
