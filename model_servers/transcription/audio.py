@@ -1,4 +1,4 @@
-"""Audio as a stream: decoded piece by piece, cut where it is quietest."""
+"""Audio as a stream: decoded piece by piece while it arrives."""
 
 import itertools
 from collections.abc import Iterator
@@ -18,8 +18,6 @@ Samples = NDArray[np.float32]
 
 _LENGTH_TOLERANCE_S = 0.5
 """Containers round their length, and lossy codecs pad and trim."""
-_QUIET_FRAME = SAMPLE_RATE // 50
-"""Loudness is measured over 20 ms."""
 
 
 def decode_audio(source: BinaryIO) -> Iterator[Samples]:
@@ -51,52 +49,3 @@ def decode_audio(source: BinaryIO) -> Iterator[Samples]:
                 )
     except (av.error.FFmpegError, ValueError) as cause:
         raise MalformedRequest(f"not readable audio: {cause}") from cause
-
-
-def in_windows(pieces: Iterator[Samples], longest_s: float, search_s: float) -> Iterator[Samples]:
-    """Join pieces into windows of at most `longest_s`, each cut where it is quietest.
-
-    Args:
-        pieces: consecutive samples.
-        longest_s: length of a window before it is cut.
-        search_s: how far before that length the cut may lie.
-    """
-    longest = int(longest_s * SAMPLE_RATE)
-    held: list[Samples] = []
-    held_samples = 0
-    for piece in pieces:
-        held.append(piece)
-        held_samples += len(piece)
-        while held_samples >= longest:
-            joined = np.concatenate(held)
-            cut = quietest(joined, longest - int(search_s * SAMPLE_RATE), longest)
-            yield joined[:cut]
-            held, held_samples = [joined[cut:]], len(joined) - cut
-    if held_samples:
-        yield np.concatenate(held)
-
-
-def slices(window: Samples, count: int, search_s: float) -> list[Samples]:
-    """Cut a window into about equal parts, at quiet places near the equal cuts.
-
-    Fewer parts when they would be shorter than twice the search range.
-    """
-    search = int(search_s * SAMPLE_RATE)
-    count = max(1, min(count, len(window) // (2 * search)))
-    cuts = [
-        quietest(window, centre - search // 2, centre + search // 2)
-        for centre in (len(window) * part // count for part in range(1, count))
-    ]
-    return np.split(window, cuts)
-
-
-def quietest(samples: Samples, start: int, end: int) -> int:
-    """The middle of the quietest 200 ms between two positions, as a position in `samples`."""
-    frames = samples[start:end]
-    frames = frames[: len(frames) // _QUIET_FRAME * _QUIET_FRAME].reshape(-1, _QUIET_FRAME)
-    if not len(frames):
-        return end
-    energy = np.square(frames, dtype=np.float32).mean(axis=1)
-    span = min(10, len(energy))
-    smooth = np.convolve(energy, np.ones(span, np.float32), mode="valid")
-    return start + (int(smooth.argmin()) + span // 2) * _QUIET_FRAME
