@@ -1,5 +1,6 @@
 """Making packs that nobody publishes as ONNX: export with the real library, then compare."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -105,7 +106,8 @@ def order_for_own_detector(
     slug = re.sub(r"[^a-z0-9]+", "-", (name or weights.stem).lower()).strip("-")
     if not slug:
         raise BuildFailed(f"{weights.name}: give the pack a --name of letters and digits")
-    digest = describe_file(weights.parent, weights.name).sha256
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Order(
         name=slug + _suffix(precision),
         analyzer=Analyzer.OBJECTS,
@@ -196,7 +198,11 @@ def _run(python: Path, job: Job, work: Path, home: Path) -> Export:
     except subprocess.TimeoutExpired as cause:
         raise BuildFailed(f"{job.model}: exporting took more than {_TIMEOUT_SECONDS} s") from cause
     if done.returncode != 0:
-        raise BuildFailed(f"{job.model}: exporting failed:\n{last_lines(done.stderr)}")
+        log = home / "build" / f"{job.folder.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(done.stdout + done.stderr)
+        reason = last_lines(done.stderr, 1) or f"exit status {done.returncode}"
+        raise BuildFailed(f"{job.model}: exporting failed: {reason} (whole output: {log})")
     report = job.folder / EXPORT_FILE
     try:
         export = Export.model_validate_json(report.read_bytes())

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from local.packs.catalogue import Catalogue, CatalogueEntry, load_catalogue
 from local.packs.cli_make import build_named
 from local.packs.errors import PackUnavailable, UnknownPack
