@@ -188,6 +188,8 @@ class AnalysisItem(Message):
     """How long the request may queue; SageMaker drops it after that."""
     invocation_timeout_seconds: Annotated[int, Field(ge=1, le=3_600)]
     """How long the model server may work on it."""
+    frame_count: Annotated[int, Field(ge=0)] | None = None
+    """Frames in the bundle, each of which must come back once; None for audio."""
     poll_growth: Annotated[float, Field(gt=0)]
     """Waits longer than five seconds: the next wait as a share of the time already waited."""
     poll: PollState = PollState()

@@ -160,7 +160,25 @@ def _material(
         or next(iter(unusable), None)
         or AnalysisError(type="NoObservations", message="the analysis left no observations"),
         observation_keys=keys,
+        unusable_keys=[
+            key
+            for key, item in zip(keys, loaded, strict=True)
+            if isinstance(item, AnalysisError) and item.type == InvalidObservations.__name__
+        ],
     )
+
+
+def discard_unusable(
+    s3: "S3Client", bucket: str, analyses: Mapping[Analyzer, AnalysisMaterial]
+) -> None:
+    """Remove what was found to be unusable, so that the next plan asks for it again.
+
+    Raises:
+        botocore.exceptions.ClientError: S3 refuses.
+    """
+    for material in analyses.values():
+        for key in material.unusable_keys:
+            s3.delete_object(Bucket=bucket, Key=key)
 
 
 def _load(

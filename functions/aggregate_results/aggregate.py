@@ -7,7 +7,7 @@ from screener.announcing import Channels, publish
 from screener.composing import judged_document, pipeline_run
 from screener.document import AnalysisState, Document
 from screener.messages import AggregationTask, DocumentWritten
-from screener.observation_store import load_analyses
+from screener.observation_store import discard_unusable, load_analyses
 from screener.observations import Analyzer
 from screener.policy.engine import judge
 from screener.policy.material import Material
@@ -40,6 +40,7 @@ def aggregate(
         media=task.media,
         analyses=load_analyses(channels.s3, work_bucket, task.plan, task.outcomes, task.media),
     )
+    discard_unusable(channels.s3, work_bucket, material.analyses)
     judgement = judge(material, policy, known)
     document = judged_document(
         material,

@@ -141,6 +141,7 @@ class Planner:
             observation_key=observation_key,
             request_ttl_seconds=self._request_ttl_seconds,
             invocation_timeout_seconds=self._invocation_timeout_seconds,
+            frame_count=None if is_audio else chunk.frame_count,
             poll_growth=poll_growth,
         )
 

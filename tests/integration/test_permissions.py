@@ -28,6 +28,7 @@ for _function, _action, _reason in [
     ("StartScreening", "sqs:GetQueueAttributes", "Lambda polls the queue with the function's role"),
     ("ValidateVideo", "s3:GetObject", "media buckets without versioning"),
     ("ExtractMedia", "s3:AbortMultipartUpload", "an upload of more than one part that fails"),
+    ("AggregateResults", "s3:DeleteObject", "an observation in the store that cannot be used"),
     ("AggregateResults", "dynamodb:DeleteItem", "a known person is no longer found"),
     ("RejectVideo", "dynamodb:DeleteItem", "a known person is no longer found"),
 ]:

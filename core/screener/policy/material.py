@@ -32,6 +32,8 @@ class AnalysisMaterial:
     error: AnalysisError | None = None
     reason: str | None = None
     observation_keys: Sequence[str] = ()
+    unusable_keys: Sequence[str] = ()
+    """Objects in the store that do not follow their contract."""
 
 
 @dataclass(frozen=True)

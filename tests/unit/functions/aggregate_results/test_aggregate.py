@@ -329,3 +329,24 @@ def test_two_videos_of_one_name_have_two_documents(aws):
     assert aws.document(DOCUMENT)["video"]["key"] == "uploads/a.mp4"
     _, again = run(aws, task(key="uploads/a.mov", version_id="v2"))
     assert again.document == other.document
+
+
+def test_an_unusable_observation_is_removed_so_that_a_redrive_makes_it_anew(aws):
+    short = OBSERVATIONS[Analyzer.OBJECTS]
+    store(
+        aws,
+        {
+            **OBSERVATIONS,
+            Analyzer.FACES: b"\x00 not json",
+            Analyzer.OBJECTS: short.model_copy(update={"frames": short.frames[:1]}),
+        },
+    )
+    document, written = run(aws, task())
+    assert (written.status, written.redrivable) == ("partial", True)
+    assert set(written.failed) == {Analyzer.FACES, Analyzer.OBJECTS}
+    assert all("InvalidObservations" in why for why in written.failed.values())
+    left = {
+        item["Key"]
+        for item in aws.s3.list_objects_v2(Bucket=WORK_BUCKET, Prefix="observations/")["Contents"]
+    }
+    assert left == {key_of(Analyzer.MODERATION), key_of(Analyzer.TRANSCRIPTION)}

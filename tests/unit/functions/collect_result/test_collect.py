@@ -135,3 +135,27 @@ def test_six_hours_of_waiting_need_fewer_than_a_hundred_looks():
 def test_a_result_never_lies_unnoticed_for_long(seconds):
     wait = next_wait_seconds(timedelta(seconds=seconds), 0.1)
     assert 1 <= wait <= max(5, 0.1 * seconds)
+
+
+def test_an_answer_that_leaves_frames_out_is_a_failure_and_is_not_stored(s3):
+    asked = task()
+    asked = asked.model_copy(update={"item": asked.item.model_copy(update={"frame_count": 3})})
+    s3.put_object(
+        Bucket="work", Key="async/output/1.out", Body=OBSERVATIONS.model_dump_json().encode()
+    )
+    result = collect(asked, s3, "work", NOW)
+    assert result.status == "failed"
+    assert result.error.type == "InvalidObservations"
+    assert "0 different frames" in result.error.message
+    assert "3 frames were extracted" in result.error.message
+    assert stored(s3) == ["async/output/1.out"]
+
+
+@pytest.mark.parametrize("skew_seconds", [-30, -86_400])
+def test_a_clock_behind_the_state_machines_only_waits_a_second(s3, skew_seconds):
+    result = collect(task(elapsed_seconds=skew_seconds), s3, "work", NOW)
+    assert (result.status, result.wait_seconds) == ("running", 1)
+
+
+def test_a_clock_ahead_by_less_than_the_grace_ends_nothing(s3):
+    assert collect(task(elapsed_seconds=600 + 60 + 59), s3, "work", NOW).status == "running"
