@@ -86,6 +86,8 @@ def first_frame(opened: OpenVideo, limits: MediaLimits) -> VideoFrame:
     with ffmpeg_messages() as log:
         for packet in _packets(opened):
             packets, size_bytes = packets + 1, size_bytes + packet.size
+            if packet.has_sidedata("encryption_info"):
+                raise InvalidVideo(RefusalCode.ENCRYPTED, "the pictures are encrypted (DRM)")
             try:
                 for frame in decoder.decode(packet):
                     if frame.width * frame.height > limits.max_pixels:
@@ -98,12 +100,23 @@ def first_frame(opened: OpenVideo, limits: MediaLimits) -> VideoFrame:
             if packets >= _MAX_TRIAL_PACKETS or size_bytes >= _MAX_TRIAL_BYTES:
                 break
     refuse_logged_size(log, limits)
+    _require_memory_for((decoder.width or 0) * (decoder.height or 0))
     if packets == 0:
         raise InvalidVideo(RefusalCode.TRUNCATED, "the video stream has no data")
     raise InvalidVideo(
         RefusalCode.UNDECODABLE,
         f"no picture could be decoded from the first {packets} packets: {problem}",
     )
+
+
+def _require_memory_for(pixels: int) -> None:
+    """Tell damage from want of memory: FFmpeg calls both "invalid data".
+
+    Raises:
+        MemoryError: there is no room for what decoding one picture takes at least (the picture,
+            a reference and working memory, in two bytes and three planes at most).
+    """
+    bytearray(pixels * 6)
 
 
 def _packets(opened: OpenVideo) -> Iterator[Packet[VideoStream]]:

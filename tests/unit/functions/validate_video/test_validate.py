@@ -1,0 +1,111 @@
+import pytest
+
+from functions.validate_video.validate import VideoLimits, validate
+from screener.errors import InvalidVideo, RefusalCode, VideoUnavailable
+from screener.media import MediaLimits
+from screener.messages import ScreeningRequest, ValidationTask
+from screener.sampling import Sampling
+from tests.aws_stand_in import MEDIA_BUCKET, stand_in
+from tests.media_clips import Sound, steady, tone, write_clip
+
+KEY = "uploads/na\u00efve \u540d (1) & 'x'.mp4"
+LIMITS = VideoLimits(
+    max_bytes=10_000_000, max_seconds=60, range_seconds=2, media=MediaLimits(wall_seconds=60)
+)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    return write_clip(path, steady(125), sounds=[Sound(tone(5.0))]).read_bytes()
+
+
+@pytest.fixture
+def aws():
+    with stand_in() as account:
+        yield account
+
+
+def run(aws, body=None, *, limits=LIMITS, by_prefix=None, sampling=None, **request):
+    if body is not None:
+        aws.s3.put_object(Bucket=MEDIA_BUCKET, Key=KEY, Body=body)
+    task = ValidationTask(
+        request=ScreeningRequest(bucket=MEDIA_BUCKET, key=KEY, sampling=sampling, **request),
+        execution_arn="arn:aws:states:us-east-1:123456789012:execution:screening:one",
+    )
+    return validate(task, aws.s3, Sampling(), by_prefix or {}, limits, "2026-11-01T00:00:00+00:00")
+
+
+def refusal(aws, body, **options):
+    with pytest.raises(InvalidVideo) as refused:
+        run(aws, body, **options)
+    return refused.value
+
+
+def test_an_upload_becomes_a_job_that_names_the_object_version(aws, clip):
+    job = run(aws, clip)
+    head = aws.s3.head_object(Bucket=MEDIA_BUCKET, Key=KEY)
+    assert job.video.etag == head["ETag"].strip('"')
+    assert job.last_modified == head["LastModified"].isoformat()
+    assert job.video_id == job.video.video_id
+    assert job.video.size_bytes == len(clip)
+    assert abs(job.video.duration_ms - 5000) < 50
+    assert (job.video.container, job.video.codecs) == ("mov", ["h264", "aac"])
+    assert (job.video.width, job.video.height, job.video.frame_rate) == (160, 96, "25/1")
+    assert job.video.has_audio
+    assert len(job.ranges) == 3
+
+
+def test_a_versioned_bucket_pins_the_version_that_was_current(aws, clip):
+    aws.s3.put_bucket_versioning(Bucket=MEDIA_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    first = aws.s3.put_object(Bucket=MEDIA_BUCKET, Key=KEY, Body=clip)["VersionId"]
+    second = aws.s3.put_object(Bucket=MEDIA_BUCKET, Key=KEY, Body=b"replaced")["VersionId"]
+    assert run(aws, version_id=first).video.version_id == first
+    assert refusal(aws, None, version_id=second).code == RefusalCode.NOT_A_VIDEO
+
+
+def test_sampling_comes_from_the_request_then_the_longest_prefix_then_the_stack(aws, clip):
+    prefixes = {
+        "uploads/": Sampling(frames_per_second=2),
+        "uploads/na": Sampling(frames_per_second=3),
+        "other/": Sampling(frames_per_second=4),
+    }
+    assert run(aws, clip).sampling == Sampling()
+    assert run(aws, by_prefix=prefixes).sampling.frames_per_second == 3
+    wanted = Sampling(frames_per_second=5)
+    job = run(aws, by_prefix=prefixes, sampling=wanted)
+    assert (job.sampling, job.sampling_id) == (wanted, wanted.sampling_id)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", RefusalCode.EMPTY_FILE),
+        (b"This is not a video.\n" * 50, RefusalCode.NOT_A_VIDEO),
+        (b"#EXTM3U\nfile:///etc/hostname\n", RefusalCode.UNSAFE_REFERENCE),
+    ],
+)
+def test_what_is_no_video_is_refused_by_name(aws, body, code):
+    assert refusal(aws, body).code == code
+
+
+def test_a_video_cut_off_before_its_index_is_truncated(aws, clip):
+    assert refusal(aws, clip[: len(clip) * 6 // 10]).code == RefusalCode.TRUNCATED
+
+
+def test_the_stacks_limits_are_named_in_the_refusal(aws, clip):
+    small = VideoLimits(max_bytes=100, max_seconds=60, range_seconds=2, media=LIMITS.media)
+    refused = refusal(aws, clip, limits=small)
+    assert (refused.code, "MAX_VIDEO_BYTES" in refused.detail) == (RefusalCode.TOO_LARGE, True)
+    short = VideoLimits(max_bytes=10**9, max_seconds=4, range_seconds=2, media=LIMITS.media)
+    refused = refusal(aws, clip, limits=short)
+    assert (refused.code, "MAX_VIDEO_SECONDS" in refused.detail) == (RefusalCode.TOO_LONG, True)
+
+
+def test_an_object_that_is_gone_or_was_replaced_is_unavailable(aws, clip):
+    with pytest.raises(VideoUnavailable, match="is gone"):
+        run(aws)
+    etag = aws.s3.put_object(Bucket=MEDIA_BUCKET, Key=KEY, Body=clip)["ETag"].strip('"')
+    assert run(aws, etag=etag).video.etag == etag
+    with pytest.raises(VideoUnavailable, match="was replaced"):
+        run(aws, clip + b"more", etag=etag)

@@ -1,0 +1,149 @@
+"""The child is held to its limits, and the parent knows why it ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from screener.errors import InvalidVideo, RefusalCode, VideoUnavailable
+from screener.media import MediaLimits, probe
+from screener.media.sandbox import DecoderFault
+from screener.media.source import FileSource
+from tests.media_clips import steady, write_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", steady(30))
+
+
+def children():
+    """Process ids of this process's children."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+class Source:
+    """A file whose reads can be made to do something else."""
+
+    def __init__(self, path, on_read=lambda: None):
+        self._data = path.read_bytes()
+        self.size_bytes = len(self._data)
+        self._on_read = on_read
+
+    def read_at(self, offset, length):
+        self._on_read()
+        return self._data[offset : offset + length]
+
+
+def test_what_the_child_finds_comes_back_typed(clip):
+    facts = probe(Source(clip))
+    assert (facts.container, facts.video_codec, facts.width, facts.height) == (
+        "mov", "h264", 160, 96,
+    )  # fmt: skip
+    assert (facts.duration_ms, facts.frame_rate, facts.audio_codec) == (1200, "25/1", None)
+    assert children() == []
+
+
+def test_an_error_of_the_source_is_raised_as_itself(clip):
+    def gone():
+        raise VideoUnavailable("deleted")
+
+    with pytest.raises(VideoUnavailable, match="deleted"):
+        probe(Source(clip, gone))
+    assert children() == []
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "code"),
+    [
+        (signal.SIGSEGV, RefusalCode.UNDECODABLE),
+        (signal.SIGABRT, RefusalCode.UNDECODABLE),
+        (signal.SIGKILL, RefusalCode.RESOURCE_LIMIT),
+        (signal.SIGXCPU, RefusalCode.RESOURCE_LIMIT),
+    ],
+)
+def test_a_child_that_dies_leaves_its_reason(clip, signal_number, code):
+    def strike():
+        for child in children():
+            os.kill(int(child), signal_number)
+
+    with pytest.raises(InvalidVideo) as refusal:
+        probe(Source(clip, strike))
+    assert refusal.value.code == code
+    assert probe(Source(clip)).video_codec == "h264"
+
+
+def test_a_silent_child_is_stopped(clip):
+    def stop():
+        for child in children():
+            os.kill(int(child), signal.SIGSTOP)
+
+    with pytest.raises(InvalidVideo, match="did not finish within 1 s") as refusal:
+        probe(Source(clip, stop), limits=MediaLimits(wall_seconds=1))
+    assert refusal.value.code == RefusalCode.RESOURCE_LIMIT
+    assert children() == []
+
+
+def test_waiting_for_the_source_is_not_held_against_the_child(clip):
+    assert probe(Source(clip, lambda: time.sleep(0.6)), limits=MediaLimits(wall_seconds=1.5))
+
+
+def test_memory_is_bounded(tmp_path):
+    clip = write_clip(
+        tmp_path / "large.mp4",
+        steady(2),
+        picture=lambda n: np.full((4096, 4096), n, np.uint8),
+    )
+    with FileSource(clip) as source, pytest.raises(InvalidVideo) as refusal:
+        probe(source, limits=MediaLimits(memory_bytes=90_000_000))
+    assert refusal.value.code == RefusalCode.RESOURCE_LIMIT
+
+
+CONFINED = """
+import os, socket, sys
+from screener.media.child import _confine
+from screener.media.facts import MediaLimits
+_confine(MediaLimits())
+for attempt in (lambda: open("/etc/hostname"), lambda: open("/dev/null", "w"), socket.socket,
+                os.pipe, lambda: os.system("true") and 1 / 0):
+    try:
+        attempt()
+    except OSError as error:
+        os.write(1, f"{error.errno} ".encode())
+"""
+
+
+def test_the_child_can_open_neither_files_nor_sockets():
+    answer = subprocess.run(
+        [sys.executable, "-c", CONFINED], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert answer.stdout.split()[:4] == ["24"] * 4, answer.stderr
+
+
+def test_the_child_sees_no_credentials(clip, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-parent")
+    seen = []
+
+    def look():
+        for child in children():
+            seen.append(Path(f"/proc/{child}/environ").read_bytes())
+
+    probe(Source(clip, look))
+    assert seen
+    assert not any(b"AWS_" in environment for environment in seen)
+
+
+def test_a_child_that_talks_nonsense_is_our_fault_not_the_videos(clip, monkeypatch):
+    monkeypatch.setattr("screener.media.channel.MAX_READ_BYTES", 0)
+    with pytest.raises(DecoderFault, match="malformed message"):
+        probe(Source(clip))
+
+
+def test_a_missing_file_is_unavailable(tmp_path):
+    with pytest.raises(VideoUnavailable, match=r"nothing\.mp4"):
+        FileSource(tmp_path / "nothing.mp4")
