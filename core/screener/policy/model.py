@@ -7,16 +7,19 @@ default must be written, so that a policy shows what it decides.
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from screener import identity, taxonomy
 from screener.document import Decision
 from screener.model import Message
-from screener.observations import Analyzer, Ratio
+from screener.observations import Analyzer
 from screener.taxonomy import Source
 
-Threshold = Annotated[float, Field(ge=0, le=1)]
-Cosine = Annotated[float, Field(ge=-1, le=1)]
+# Strict, because YAML reads "no" as a boolean, and a boolean would pass for a number.
+Threshold = Annotated[float, Field(strict=True, ge=0, le=1)]
+Cosine = Annotated[float, Field(strict=True, ge=-1, le=1)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Milliseconds = Annotated[int, Field(strict=True, ge=0)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -24,6 +27,18 @@ def _known_category(path: str) -> str:
     if path not in taxonomy.load().categories:
         raise ValueError(f"{path!r} is not a category of the taxonomy")
     return path
+
+
+Category = Annotated[str, Field(max_length=200), AfterValidator(_known_category)]
+
+
+def _nudenet_label(label: str) -> str:
+    if taxonomy.load().of_label(Source.NUDENET, label) is None:
+        raise ValueError(f"{label!r} is not a NudeNet label")
+    return label
+
+
+NudenetLabel = Annotated[str, AfterValidator(_nudenet_label)]
 
 
 class Consensus(StrEnum):
@@ -38,28 +53,20 @@ class Consensus(StrEnum):
 class Persistence(Message):
     """How much of something must be seen before it counts."""
 
-    min_frames: Annotated[int, Field(ge=1)] = 1
+    min_frames: Count = 1
     """Sampled frames within one segment."""
-    min_duration_ms: Annotated[int, Field(ge=0)] = 0
+    min_duration_ms: Milliseconds = 0
     """From the first to the last hit of the segment, each with the time its frame stands for."""
-    merge_gap_ms: Annotated[int, Field(ge=0)] = 2_000
+    merge_gap_ms: Milliseconds = 2_000
     """Hits at most this far apart are one segment."""
 
 
 class ModerationPolicy(Message):
     consensus: Consensus
     opennsfw2_threshold: Threshold
-    nudenet_thresholds: dict[str, Threshold]
+    nudenet_thresholds: dict[NudenetLabel, Threshold]
     """Per label; a label that is not listed is ignored."""
     persistence: Persistence = Persistence()
-
-    @field_validator("nudenet_thresholds")
-    @classmethod
-    def _labels_exist(cls, value: dict[str, float]) -> dict[str, float]:
-        for label in value:
-            if taxonomy.load().of_label(Source.NUDENET, label) is None:
-                raise ValueError(f"{label!r} is not a NudeNet label")
-        return value
 
 
 class FacesPolicy(Message):
@@ -67,7 +74,7 @@ class FacesPolicy(Message):
     """Cosine similarity from which a face is a known person."""
     thresholds: dict[str, Cosine] = {}
     """Per recogniser pack, by name: similarities of different networks do not compare."""
-    margin: Annotated[float, Field(ge=0, le=2)] = 0.05
+    margin: Annotated[float, Field(strict=True, ge=0, le=2)] = 0.05
     """The second-best person must be this much less similar, else the match is uncertain."""
     min_detection_score: Threshold = 0.5
     known_faces: Literal["optional", "required"] = "optional"
@@ -77,13 +84,11 @@ class FacesPolicy(Message):
 
 class Term(Message):
     term: Text
-    category: Annotated[str, Field(max_length=200)]
+    category: Category
     inflect: bool = True
     """Also match the endings that the language puts on it."""
     obfuscated: bool = True
     """Also match "f.u.c.k", "fu ck", "f*ck", "fuuuck" and "sh1t"."""
-
-    _category = field_validator("category")(_known_category)
 
 
 class SpeechPolicy(Message):
@@ -98,14 +103,10 @@ class SpeechPolicy(Message):
 
 class ObjectClass(Message):
     threshold: Threshold
-    category: Annotated[str | None, Field(max_length=200)] = None
+    category: Category | None = None
     """Replaces the taxonomy's category of this class."""
     persistence: Persistence | None = None
     """Replaces the objects' persistence for this class."""
-
-    _category = field_validator("category")(
-        lambda value: value if value is None else _known_category(value)
-    )
 
 
 class ObjectsPolicy(Message):
@@ -120,13 +121,11 @@ class ObjectsPolicy(Message):
 
 class Scene(Message):
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=100)]
-    category: Annotated[str, Field(max_length=200)]
+    category: Category
     prompts: Annotated[list[Text], Field(min_length=1, max_length=50)]
     threshold: Threshold
     """Probability of all its prompts together against the contrast prompts."""
     persistence: Persistence | None = None
-
-    _category = field_validator("category")(_known_category)
 
 
 class ScenesPolicy(Message):
@@ -155,19 +154,17 @@ class ScenesPolicy(Message):
 class Rule(Message):
     """What a finding means. All rules are asked; the gravest answer is the verdict."""
 
-    category: Annotated[str, Field(max_length=200)]
+    category: Category
     """Taxonomy path; everything below it is meant too."""
     decision: Decision
     """"approve" notes the finding among the reasons and changes nothing."""
     sources: list[Source] | None = None
     """Only findings of these; None means all."""
-    min_confidence: Ratio = 0
-    min_total_ms: Annotated[int, Field(ge=0)] = 0
+    min_confidence: Threshold = 0.0
+    min_total_ms: Milliseconds = 0
     """Time that the findings cover together."""
     if_not_evaluated: Literal["review", "ignore"] = "review"
     """When something that answers this rule could not be asked."""
-
-    _category = field_validator("category")(_known_category)
 
 
 class Policy(Message):
@@ -181,7 +178,7 @@ class Policy(Message):
     """Without one of these there is no approval."""
     on_media_loss: Literal["review", "ignore"] = "review"
     """When parts of the video could not be decoded."""
-    max_per_frame_entries: Annotated[int, Field(ge=0)] = 3_600
+    max_per_frame_entries: Annotated[int, Field(strict=True, ge=0)] = 3_600
     """Longest `per_frame` list with frames that have no finding."""
     moderation: ModerationPolicy
     faces: FacesPolicy
