@@ -1,5 +1,7 @@
 """AWS clients that reach the local stack and nothing else."""
 
+import threading
+from functools import cache
 from typing import Any
 
 import boto3
@@ -15,6 +17,9 @@ _CONFIG = Config(
     # Not None: the user's HTTP_PROXY is for the world, not for a port of this machine.
     proxies={},
 )
+# One session for all: each reads every service's description from disk once, a tenth of a
+# second. Sessions must not be used by two threads at a time; clients may.
+_MAKING = threading.Lock()
 
 
 def local_client(service: str, *, endpoint_url: str, region: str) -> Any:
@@ -22,9 +27,14 @@ def local_client(service: str, *, endpoint_url: str, region: str) -> Any:
 
     `Any`, because the type depends on the value of `service`; callers annotate what they get.
     """
-    session = boto3.Session(
+    with _MAKING:
+        return _session(region).client(service, endpoint_url=endpoint_url, config=_CONFIG)  # type: ignore[call-overload]
+
+
+@cache
+def _session(region: str) -> boto3.Session:
+    return boto3.Session(
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106 - of no account
         region_name=region,
     )
-    return session.client(service, endpoint_url=endpoint_url, config=_CONFIG)  # type: ignore[call-overload]
