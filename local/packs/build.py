@@ -49,6 +49,7 @@ def order_from_catalogue(
     *,
     name: str | None,
     weights: str | None,
+    licence: str | None,
     precision: Precision,
     mirror: Path | None,
 ) -> Order:
@@ -58,6 +59,7 @@ def order_from_catalogue(
         entry: what to build.
         name: of the pack, when not the catalogue's.
         weights: a file, or "random"; by default the mirror's, else the library's download.
+        licence: of weights of the user's own.
         precision: a half-precision pack gets a name of its own.
         mirror: folder with weights.
 
@@ -72,19 +74,23 @@ def order_from_catalogue(
             f"weights of your own need a --name of their own, for {entry.name} stands for those "
             f"of {entry.source}"
         )
-    if weights not in (None, RANDOM_WEIGHTS):
-        weights = str(_existing(Path(str(weights))))
-    origin = "random weights, for tests only" if weights == RANDOM_WEIGHTS else entry.source
-    if weights is None and mirror is not None:
+    version, origin, terms = entry.version, entry.source, entry.licence
+    if weights == RANDOM_WEIGHTS:
+        version, origin = "random", "random weights, for tests only"
+    elif weights is not None:
+        own = _own_weights(Path(weights))
+        weights, version, origin = str(own.path), own.version, own.source
+        terms = licence or own.licence
+    elif mirror is not None:
         found = [mirror / path for path in source.mirror if (mirror / path).is_file()]
         weights = str(found[0]) if found else None
     return Order(
         name=name or entry.name + _suffix(precision),
         analyzer=entry.analyzer,
         role=entry.role,
-        version=entry.version,
+        version=version,
         source=origin,
-        licence=entry.licence,
+        licence=terms,
         recipe=source.recipe,
         model=source.model,
         weights=weights or source.weights,
@@ -102,32 +108,44 @@ def order_for_own_detector(
     Raises:
         BuildFailed: no such file, or no name can be made from it.
     """
-    weights = _existing(weights)
+    own = _own_weights(weights)
     slug = re.sub(r"[^a-z0-9]+", "-", (name or weights.stem).lower()).strip("-")
     if not slug:
         raise BuildFailed(f"{weights.name}: give the pack a --name of letters and digits")
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Order(
         name=slug + _suffix(precision),
         analyzer=Analyzer.OBJECTS,
         role="detector",
-        version=digest[:12],
-        source=f"weights of your own, sha256 {digest}",
-        licence=licence or "not stated (weights of your own; the Ultralytics code is AGPL-3.0)",
+        version=own.version,
+        source=own.source,
+        licence=licence or own.licence,
         recipe=Recipe.ULTRALYTICS,
         model=slug,
-        weights=str(weights),
+        weights=str(own.path),
         network=f"{slug}.onnx",
         precision=precision,
         parameters={},
     )
 
 
-def _existing(weights: Path) -> Path:
-    if not weights.is_file():
-        raise BuildFailed(f"{weights}: no such file")
-    return weights.absolute()
+class _OwnWeights(NamedTuple):
+    path: Path
+    version: str
+    source: str
+    licence: str
+
+
+def _own_weights(path: Path) -> _OwnWeights:
+    if not path.is_file():
+        raise BuildFailed(f"{path}: no such file")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return _OwnWeights(
+        path.absolute(),
+        digest[:12],
+        f"weights of your own, sha256 {digest}",
+        "not stated (weights of your own)",
+    )
 
 
 def _suffix(precision: Precision) -> str:

@@ -60,6 +60,7 @@ def build(
                 load_catalogue()[name],
                 name=pack_name,
                 weights=weights,
+                licence=licence,
                 precision=precision,
                 mirror=places.mirror,
             )
@@ -76,7 +77,7 @@ def build_named(entry: CatalogueEntry, home: Path) -> None:
         BuildFailed, InvalidPack: see `build_pack`.
     """
     order = order_from_catalogue(
-        entry, name=None, weights=None, precision=Precision.FP32, mirror=None
+        entry, name=None, weights=None, licence=None, precision=Precision.FP32, mirror=None
     )
     _build(order, home, None, None)
 

@@ -19,7 +19,8 @@ CATALOGUE = load_catalogue()
 
 
 def order(pack="yolov8n", **changes):
-    given = {"name": None, "weights": None, "precision": Precision.FP32, "mirror": None}
+    given = {"name": None, "weights": None, "licence": None, "mirror": None}
+    given |= {"precision": Precision.FP32}
     return order_from_catalogue(CATALOGUE[pack], **given | changes)
 
 
@@ -37,7 +38,16 @@ def test_half_precision_and_other_weights_never_take_the_catalogues_name(tmp_pat
     with pytest.raises(BuildFailed, match="need a --name"):
         order(weights="random")
     random = order(weights="random", name="yolo-random")
-    assert (random.name, random.source) == ("yolo-random", "random weights, for tests only")
+    assert (random.name, random.version) == ("yolo-random", "random")
+    assert random.source == "random weights, for tests only"
+    weights = tmp_path / "tuned.pt"
+    weights.write_bytes(b"weights")
+    tuned = order(weights=str(weights), name="tuned", licence="Apache-2.0")
+    assert tuned.source.startswith("weights of your own, sha256 ")
+    assert (tuned.licence, order(weights=str(weights), name="tuned").licence) == (
+        "Apache-2.0",
+        "not stated (weights of your own)",
+    )
     with pytest.raises(BuildFailed, match="no such file"):
         order(weights=str(tmp_path / "gone.pt"), name="mine")
 
