@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("--state-file", type=Path, help="where other commands find this stack")
     parser.add_argument("--end-with-stdin", action="store_true")
     arguments = parser.parse_args()
+    (arguments.folder / "logs").mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         filename=arguments.folder / "logs" / "stack.log",
         level=logging.INFO,

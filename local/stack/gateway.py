@@ -14,6 +14,7 @@ was opened on the same machine cannot use it, by its own origin or by a rebound 
 import json
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +26,7 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import LISTEN_QUEUE, BaseWSGIServer, make_server
 
 from local.async_inference.errors import AsyncInferenceError
 from local.async_inference.service import Response
@@ -34,6 +35,7 @@ from local.lambda_runtime.service import InvokeResult
 from local.stack.instance import DESCRIPTION_PATH
 from local.stack.object_events import ObjectEvents, Write, find_write, is_form_upload, object_of
 from local.stack.redrive_api import RedriveApi
+from screener.errors import ScreenerError
 
 logger = logging.getLogger(__name__)
 
@@ -288,10 +290,30 @@ class _RequestHandler(MotoRequestHandler):
         logger.debug('"%s" %s %s', self.requestline, code, size)
 
 
+class PortTaken(ScreenerError):
+    """Something else listens on the port; the message says how to choose another."""
+
+
 def serve(gateway: Gateway, port: int) -> BaseWSGIServer:
     """A threaded server bound to 127.0.0.1; port 0 takes a free one.
 
     Raises:
-        OSError: the port is taken.
+        PortTaken: the port is not free.
     """
-    return make_server(HOST, port, gateway, threaded=True, request_handler=_RequestHandler)
+    # Bound here, because werkzeug ends the process when it cannot bind.
+    try:
+        listening = socket.create_server((HOST, port), backlog=LISTEN_QUEUE)
+    except OSError as cause:
+        raise PortTaken(
+            f"port {port} of {HOST}: {cause.strerror}. Choose another with --port, or --port 0"
+        ) from cause
+    with listening:
+        # The server duplicates the descriptor.
+        return make_server(
+            HOST,
+            listening.getsockname()[1],
+            gateway,
+            threaded=True,
+            request_handler=_RequestHandler,
+            fd=listening.fileno(),
+        )

@@ -26,6 +26,8 @@ from local.stack.queue_consumer import QueueConsumer
 from screener import __version__
 from screener.observations import Analyzer
 
+_STOP_LOOK_SECONDS = 0.05
+
 
 @dataclass(frozen=True)
 class StackSettings:
@@ -121,7 +123,9 @@ class LocalStack:
         # moto's interpreter calls Lambda and SageMaker at this port.
         os.environ["MOTO_PORT"] = str(server.port)
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
-        threading.Thread(target=server.serve_forever, name="gateway", daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, args=[_STOP_LOOK_SECONDS], name="gateway", daemon=True
+        ).start()
         self._closing.callback(server.server_close)
         self._closing.callback(server.shutdown)
         return f"http://{HOST}:{server.port}"
