@@ -16,6 +16,7 @@ SAMPLE_RATE = 16_000
 Samples = NDArray[np.float32]
 """Mono samples from -1 to 1, shape (n,)."""
 
+_FULL_SCALE = np.float32(1 << 15)
 _LENGTH_TOLERANCE_S = 0.5
 """Containers round their length, and lossy codecs pad and trim."""
 
@@ -34,13 +35,15 @@ def decode_audio(source: BinaryIO) -> Iterator[Samples]:
                 raise MalformedRequest("no audio stream")
             stream = container.streams.audio[0]
             announced_s = float((stream.duration or 0) * (stream.time_base or 0))
-            resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+            # Not "flt": FFmpeg adds two channels up to 1.4 times their level when it mixes floats.
+            resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
             decoded = 0
             for frame in itertools.chain(container.decode(stream), [None]):
                 if frame is not None:
                     frame.pts = None
                 for resampled in resampler.resample(frame):
                     piece = np.asarray(resampled.to_ndarray(), dtype=np.float32).reshape(-1)
+                    piece /= _FULL_SCALE
                     decoded += len(piece)
                     yield piece
             if decoded < (announced_s - _LENGTH_TOLERANCE_S) * SAMPLE_RATE:

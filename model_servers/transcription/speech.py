@@ -64,13 +64,14 @@ def speech_windows(pieces: Iterator[Samples], window_s: float = WINDOW_S) -> Ite
             joined = np.concatenate(held)
             window, rest = joined[:size], joined[size:]
             clips = _clips(window, start)
-            end = size
+            # The detector hears a word only when it is well under way, so the last second is
+            # looked at again, with what follows.
+            end = size - _TAIL // 2
             if clips and clips[-1].start - start + len(clips[-1].samples) > size - _TAIL:
-                carried = clips[-1].start - start
-                # A clip as long as its window cannot be carried: the stream would stand still.
-                if carried > 0:
-                    clips.pop()
-                    end = carried
+                end = clips.pop().start - start
+            # Speech from end to end of the window cannot be carried: the stream would stand still.
+            if end <= 0:
+                clips, end = _clips(window, start), size
             yield Window(clips, end)
             start += end
             held = [window[end:], rest]
