@@ -112,6 +112,16 @@ class CatalogueEntry(Message):
         return sum(size for size in sizes if size) if all(sizes) else None
 
     @property
+    def evidence(self) -> str:
+        """How far the catalogue's digests reach, in one word; see docs/packs.md."""
+        bases = {file.basis for file in self.files}
+        if self.build is not None and bases == {DigestBasis.NONE}:
+            return "built"
+        if len(bases) == 1:
+            return bases.pop().value
+        return "partly"
+
+    @property
     def downloadable(self) -> bool:
         return all(file.url for file in self.files)
 

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from local.packs.catalogue import CatalogueEntry, load_catalogue
+from local.packs.catalogue import Catalogue, CatalogueEntry, load_catalogue
 from local.packs.cli_make import build, publish
 from local.packs.cli_pull import pull
 from local.packs.install import installed_pack
@@ -24,8 +24,14 @@ app.command()(publish)
 @app.command("list")
 def list_packs(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="The catalogue alone, as docs/packs.md has it.")
+    ] = False,
 ) -> None:
     """Show every pack: the catalogue's and this machine's own."""
+    if as_markdown:
+        typer.echo(catalogue_table(load_catalogue()))
+        return
     home = Places().home
     rows = [_row(home, entry) for entry in load_catalogue().packs] + _own_rows(home)
     if as_json:
@@ -37,6 +43,23 @@ def list_packs(
         slot = f"{row.analyzer}.{row.role}"
         licence = row.licence.partition(" (")[0]
         typer.echo(f"{row.state:10} {row.name:26} {slot:22} {size:>10}  {licence}")
+
+
+def catalogue_table(catalogue: Catalogue) -> str:
+    """Every pack of the catalogue in the order of preference, as a Markdown table."""
+    lines = [
+        "| pack | for | what | size | licence | commercial | digest | default |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for entry in catalogue.packs:
+        size = f"{entry.size_bytes / 1e6:,.1f} MB" if entry.size_bytes else ""
+        commercial = "yes" if entry.commercial_use else "**no**"
+        default = "default" if entry.default else ""
+        lines.append(
+            f"| [{entry.name}]({entry.source}) | {entry.slot} | {entry.summary} | {size} | "
+            f"{entry.licence} | {commercial} | {entry.evidence} | {default} |"
+        )
+    return "\n".join(lines)
 
 
 class _Row(NamedTuple):
