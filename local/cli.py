@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from local.commands import executions, run, stack
+from local.operate import cli as operate
 from local.packs.cli import app as packs
 from local.runs.outcome import ExitCode
 from local.runs.screening import NotAcceptable
@@ -31,6 +32,7 @@ app.command()(stack.logs)
 app.command(name="executions")(executions.executions)
 app.command()(executions.show)
 app.add_typer(packs, name="packs")
+operate.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -95,8 +95,11 @@ def read_environment(name: str, root: Path = ROOT) -> Environment:
     )
 
 
-def _is_environment(value: Mapping[str, Any]) -> bool:
-    return "stack_name" in value.get("global", {}).get("parameters", {})
+def _is_environment(value: Any) -> bool:
+    # Besides environments there are `version` and `default`, which names no stack.
+    return isinstance(value, Mapping) and "stack_name" in value.get("global", {}).get(
+        "parameters", {}
+    )
 
 
 def _split(override: str) -> tuple[str, str]:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cfnlint.decode import decode  # type: ignore[import-untyped]
-
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
 
@@ -16,6 +14,9 @@ def read_template(path: Path) -> Mapping[str, Any]:
     Raises:
         ValueError: it cannot be parsed.
     """
+    # Not at the top: a second of importing that most commands would pay for nothing.
+    from cfnlint.decode import decode  # type: ignore[import-untyped]
+
     template, problems = decode(str(path))
     if template is None or problems:
         raise ValueError(f"{path}: {'; '.join(str(problem) for problem in problems)}")
