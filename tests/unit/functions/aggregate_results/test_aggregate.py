@@ -341,7 +341,7 @@ def test_an_unusable_observation_is_removed_so_that_a_redrive_makes_it_anew(aws)
             Analyzer.OBJECTS: short.model_copy(update={"frames": short.frames[:1]}),
         },
     )
-    document, written = run(aws, task())
+    _, written = run(aws, task())
     assert (written.status, written.redrivable) == ("partial", True)
     assert set(written.failed) == {Analyzer.FACES, Analyzer.OBJECTS}
     assert all("InvalidObservations" in why for why in written.failed.values())
