@@ -26,6 +26,8 @@ from screener.taxonomy import Source
 
 KNOWN_PERSON = "people.known"
 RECOGNISER = "recogniser"
+_BLOCK = 2_048
+_SHORTEST = 1e-6
 
 
 class _Match:
@@ -71,8 +73,8 @@ class Faces:
         )
         self._size = chunks[0].embedding_size
         self._faces = [self._confident(frame) for _, frame in self._frames]
-        self._embeddings = [self._decode(faces) for faces in self._faces]
-        self._matches = [self._match(embeddings) for embeddings in self._embeddings]
+        self._embeddings = self._decode_all()
+        self._matches = self._nearest()
         self.matches = self._known_matches()
         self.segments: list[Segment] = [
             segment for match in self.matches for segment in match.segments
@@ -102,45 +104,65 @@ class Faces:
             key=lambda face: (face.box.left, face.box.top, face.embedding),
         )
 
-    def _decode(self, faces: list[Face]) -> NDArray[np.float32]:
-        rows = np.zeros((len(faces), self._size), dtype=np.float32)
-        for row, face in zip(rows, faces, strict=True):
-            try:
-                vector = decode_embedding(face.embedding)
-            except ValueError as cause:
-                raise InvalidObservations(f"a face embedding is not readable: {cause}") from cause
-            length = float(np.linalg.norm(vector))
-            if vector.shape != (self._size,) or not np.isfinite(length):
-                raise InvalidObservations(
-                    f"a face embedding has {vector.shape[0]} values instead of {self._size}, "
-                    "or they are not numbers"
-                )
-            if length > 0:
-                row[:] = vector / length
-        return rows
+    def _decode_all(self) -> list[NDArray[np.float32]]:
+        """Per frame its faces' embeddings as unit vectors, shape (F, D)."""
+        try:
+            vectors = [decode_embedding(face.embedding) for faces in self._faces for face in faces]
+        except ValueError as cause:
+            raise InvalidObservations(f"a face embedding is not readable: {cause}") from cause
+        wrong = next((vector for vector in vectors if vector.shape != (self._size,)), None)
+        if wrong is not None:
+            raise InvalidObservations(
+                f"a face embedding has {wrong.shape[0]} values instead of {self._size}"
+            )
+        together = np.array(vectors, dtype=np.float32).reshape(len(vectors), self._size)
+        lengths = np.linalg.norm(together, axis=1, keepdims=True)
+        if not np.isfinite(lengths).all():
+            raise InvalidObservations("a face embedding holds values that are not numbers")
+        together /= np.maximum(lengths, _SHORTEST)
+        borders = np.cumsum([len(faces) for faces in self._faces])
+        return np.split(together, borders[:-1]) if self._faces else []
 
-    def _match(self, embeddings: NDArray[np.float32]) -> list[_Match | None]:
+    def _nearest(self) -> list[list[_Match | None]]:
+        """Per frame and face the nearest known person."""
         known = self._known
-        if known is None or not len(embeddings) or not known.people:
-            return [None] * len(embeddings)
+        if known is None or not known.people:
+            return [[None] * len(faces) for faces in self._faces]
+        together = np.concatenate([*self._embeddings, np.zeros((0, self._size), np.float32)])
+        found: list[_Match] = []
+        # One product for many faces is several times faster than one per frame.
+        for start in range(0, len(together), _BLOCK):
+            found += self._compared(together[start : start + _BLOCK], known)
+        matches: list[list[_Match | None]] = []
+        position = 0
+        for faces in self._faces:
+            here = found[position : position + len(faces)]
+            position += len(faces)
+            self._once_per_frame(here)
+            matches.append([*here])
+        return matches
+
+    def _compared(self, embeddings: NDArray[np.float32], known: KnownFaces) -> list[_Match]:
         by_person = known.similarities(embeddings)
+        rows = np.arange(len(by_person))
         best = by_person.argmax(axis=1)
-        similarity = by_person.max(axis=1)
-        rivals = by_person.copy()
-        rivals[np.arange(len(best)), best] = -1.0
-        ambiguous = similarity - rivals.max(axis=1) < self._policy.margin
-        found = [
-            _Match(int(person), float(value), certain=not bool(unclear))
-            for person, value, unclear in zip(best, similarity, ambiguous, strict=True)
+        similarity = by_person[rows, best]
+        by_person[rows, best] = -1.0
+        ambiguous = similarity - by_person.max(axis=1) < self._policy.margin
+        return [
+            _Match(person, value, certain=not unclear)
+            for person, value, unclear in zip(
+                best.tolist(), similarity.tolist(), ambiguous.tolist(), strict=True
+            )
         ]
-        # One person is in a frame once: of two faces that match, the more similar one is meant.
-        strongest: dict[int, _Match] = {}
+
+    def _once_per_frame(self, found: list[_Match]) -> None:
+        """One person is in a frame once: of two faces that match, the more similar is meant."""
+        taken: set[int] = set()
         for match in sorted(found, key=lambda item: -item.similarity):
-            if match.similarity >= self._threshold and match.person in strongest:
+            if match.similarity >= self._threshold and match.person in taken:
                 match.person = -1
-            else:
-                strongest.setdefault(match.person, match)
-        return list(found)
+            taken.add(match.person)
 
     def _is_match(self, match: _Match | None) -> bool:
         return match is not None and match.person >= 0 and match.similarity >= self._threshold

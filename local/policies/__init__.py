@@ -1,0 +1,1 @@
+"""Policies for people: checked, explained, compared."""
