@@ -7,10 +7,12 @@ from typing import Annotated, NamedTuple
 import typer
 
 from local.packs.catalogue import Catalogue, CatalogueEntry, load_catalogue
-from local.packs.cli_make import build, publish
+from local.packs.choice import read_choice, write_choice
+from local.packs.cli_make import build, parse_overrides, publish
 from local.packs.cli_pull import pull
 from local.packs.install import installed_pack
 from local.packs.places import Places, packs_folder
+from local.packs.selection import select_exactly, select_packs
 from screener.errors import ScreenerError
 from screener.observations import Analyzer
 from screener.packs import read_pack, verify_pack
@@ -125,6 +127,29 @@ def _own_rows(home: Path) -> list[_Row]:
             )
         )
     return rows
+
+
+@app.command()
+def use(
+    choices: Annotated[
+        list[str] | None, typer.Argument(help="ANALYZER.ROLE=PACK, or ANALYZER.ROLE= to undo.")
+    ] = None,
+) -> None:
+    """Choose between installed packs, for the local stack and `publish`; show what is used."""
+    home = Places().home
+    try:
+        if choices:
+            chosen = read_choice(home) | parse_overrides(choices, "ANALYZER.ROLE=PACK")
+            chosen = {slot: name for slot, name in chosen.items() if name}
+            select_exactly(home, chosen)
+            write_choice(home, chosen)
+        for packs in select_packs(home).values():
+            for found in packs:
+                slot = f"{found.pack.analyzer}.{found.pack.role}"
+                typer.echo(f"{slot:22} {found.pack.name}")
+    except ScreenerError as error:
+        typer.echo(f"failed     {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 @app.command()

@@ -111,7 +111,7 @@ def publish(
 
     try:
         place = Target.parse(target)
-        selected = select_packs(Places().home, _overrides(use or []))
+        selected = select_packs(Places().home, parse_overrides(use or [], "ANALYZER.ROLE=PACK"))
         for name in analyzer or list(Analyzer):
             if not selected[name]:
                 typer.echo(f"{name}: no pack is installed; nothing published", err=True)
@@ -127,11 +127,12 @@ def publish(
         raise typer.Exit(1) from error
 
 
-def _overrides(given: list[str]) -> dict[str, str]:
+def parse_overrides(given: list[str], what: str) -> dict[str, str]:
+    """["objects.detector=yolov8m"] to {"objects.detector": "yolov8m"}."""
     overrides = {}
     for text in given:
         slot, equals, name = text.partition("=")
         if not equals or "." not in slot:
-            raise typer.BadParameter(f"--use: {text!r} is not ANALYZER.ROLE=PACK")
+            raise typer.BadParameter(f"{text!r} is not {what}")
         overrides[slot] = name
     return overrides

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from local.packs.catalogue import load_catalogue
+from local.packs.choice import read_choice
 from local.packs.errors import UnknownPack
 from local.packs.places import packs_folder
 from screener import identity
@@ -14,7 +15,8 @@ from screener.packs import InstalledPack, find_packs
 def select_packs(
     home: Path, overrides: Mapping[str, str] | None = None
 ) -> dict[Analyzer, list[InstalledPack]]:
-    """One installed pack per role, the catalogue's order deciding between several.
+    """One installed pack per role: the override, else the user's standing choice, else the
+    first in the order of the catalogue.
 
     Args:
         home: SCREENER_HOME, whose `packs/` is looked at.
@@ -24,14 +26,24 @@ def select_packs(
         Every analyzer; with an empty list when it has no pack at all.
 
     Raises:
-        UnknownPack: an override names a pack that is not installed, or not for that role.
+        UnknownPack: an override or the choice names a pack that is not installed, or not for
+            that role.
         InvalidPack: a folder below `packs/` does not hold a pack.
+    """
+    return select_exactly(home, read_choice(home) | dict(overrides or {}))
+
+
+def select_exactly(home: Path, wishes: Mapping[str, str]) -> dict[Analyzer, list[InstalledPack]]:
+    """As `select_packs`, but without the user's standing choice.
+
+    Raises:
+        UnknownPack, InvalidPack: see `select_packs`.
     """
     catalogue = load_catalogue()
     by_slot: dict[str, list[InstalledPack]] = {}
     for found in find_packs(packs_folder(home)):
         by_slot.setdefault(f"{found.pack.analyzer}.{found.pack.role}", []).append(found)
-    wanted = dict(overrides or {})
+    wanted = dict(wishes)
     selected: dict[Analyzer, list[InstalledPack]] = {analyzer: [] for analyzer in Analyzer}
     for slot in sorted(by_slot):
         candidates = sorted(
@@ -42,7 +54,7 @@ def select_packs(
         chosen = next((found for found in candidates if found.pack.name == name), None)
         if chosen is None:
             here = ", ".join(found.pack.name for found in candidates)
-            raise UnknownPack(f"{slot}: {name} is not installed; installed are {here}")
+            raise UnknownPack(f"{slot}: {name} is not installed; installed: {here}")
         selected[chosen.pack.analyzer].append(chosen)
     if wanted:
         slot, name = next(iter(wanted.items()))

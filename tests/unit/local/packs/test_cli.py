@@ -1,12 +1,15 @@
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from moto import mock_aws
 from typer.testing import CliRunner
 
 from local.packs.cli import app
 from local.packs.places import packs_folder
+from screener import aws
 
 
 @pytest.fixture
@@ -136,3 +139,47 @@ def test_verify_hashes_all_packs_or_the_named_ones(run):
     assert "ok         nudenet-320n" in result.stdout
     assert run("verify", "nudenet-320n").exit_code == 0
     assert run("verify", "never-installed").exit_code == 1
+
+
+def test_use_chooses_between_installed_packs_and_survives_a_choice_that_is_gone(run):
+    run("pull", "nudenet-320n", "opennsfw2")
+    own = packs_folder(run.home) / "mine"
+    own.mkdir()
+    text = (packs_folder(run.home) / "nudenet-320n" / "pack.json").read_text()
+    (own / "pack.json").write_text(text.replace('"name": "nudenet-320n"', '"name": "mine"'))
+    assert "moderation.detector    nudenet-320n" in run("use").stdout
+    assert "moderation.detector    mine" in run("use", "moderation.detector=mine").stdout
+    (own / "pack.json").unlink()
+    gone = run("use")
+    assert gone.exit_code == 1
+    assert "mine is not installed; installed: nudenet-320n" in gone.stderr
+    assert "moderation.detector    nudenet-320n" in run("use", "moderation.detector=").stdout
+
+
+@pytest.mark.parametrize(
+    ("choice", "code"), [("nonsense", 2), ("moderation.detector=yolov8n", 1), ("a.b=c", 1)]
+)
+def test_a_choice_that_cannot_be_followed_is_not_kept(run, choice, code):
+    run("pull", "nudenet-320n")
+    assert run("use", choice).exit_code == code
+    assert run("use").stdout == "moderation.detector    nudenet-320n\n"
+
+
+def test_publish_prints_the_templates_parameters(run, monkeypatch):
+    run("pull", "nudenet-320n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        aws.s3.cache_clear()
+        aws.s3().create_bucket(Bucket="models")
+        result = run("publish", "s3://models")
+        assert result.exit_code == 0
+        [line] = result.stdout.splitlines()
+        assert re.fullmatch(r"ModerationPacks=s3://models/packs/moderation/[0-9a-f]{64}/", line)
+        assert "nudenet-320n, AGPL-3.0" in result.stderr
+        assert "faces: no pack is installed" in result.stderr
+        failed = run("publish", "models")
+        assert (failed.exit_code, failed.stdout) == (1, "")
+    aws.s3.cache_clear()

@@ -1,10 +1,11 @@
 import pytest
 
 from local.packs import missing_packs, packs_digest, select_packs
+from local.packs.choice import write_choice
 from local.packs.errors import UnknownPack
 from local.packs.places import packs_folder
 from screener import identity
-from screener.errors import InvalidPack
+from screener.errors import ConfigurationError, InvalidPack
 from screener.observations import Analyzer
 from screener.packs import PACK_FILE, Pack, PackFile
 
@@ -71,6 +72,24 @@ def test_an_override_that_cannot_be_followed_is_an_error(tmp_path, overrides):
     install(tmp_path, "nudenet-320n", Analyzer.MODERATION, "detector")
     with pytest.raises(UnknownPack, match="is not installed"):
         select_packs(tmp_path, overrides)
+
+
+def test_a_standing_choice_is_followed_until_an_override_or_another_choice(tmp_path):
+    for name in ("nudenet-320n", "nudenet-640m", "mine"):
+        install(tmp_path, name, Analyzer.MODERATION, "detector")
+    write_choice(tmp_path, {"moderation.detector": "mine"})
+    assert names(select_packs(tmp_path))["moderation"] == ["mine"]
+    once = select_packs(tmp_path, {"moderation.detector": "nudenet-320n"})
+    assert names(once)["moderation"] == ["nudenet-320n"]
+    write_choice(tmp_path, {})
+    assert names(select_packs(tmp_path))["moderation"] == ["nudenet-640m"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', "\x00"])
+def test_a_damaged_choice_is_an_error_that_names_the_file(tmp_path, text):
+    (tmp_path / "packs-in-use.json").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"packs-in-use\.json cannot be used"):
+        select_packs(tmp_path)
 
 
 def test_a_broken_pack_is_an_error_and_not_an_absent_one(tmp_path):
