@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 from botocore.exceptions import ClientError
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from local.commands.place import stack_folder
 from local.runs.outcome import parse_document
 from local.runs.records import ExecutionRecord, RecordFolder, list_executions
-from local.runs.terminal_text import safe
+from local.runs.terminal_text import output_console, safe
 from local.runs.verdict_text import print_verdict
 from local.stack.deploy import Services
 from local.stack.description import StackDescription
@@ -67,7 +66,7 @@ def executions(
             safe(Path(record.video_key).name, 40),
             safe(record.name),
         )
-    Console().print(table)
+    output_console().print(table)
 
 
 def show(
@@ -86,7 +85,7 @@ def show(
     if as_json:
         sys.stdout.write(record.model_dump_json(indent=2) + "\n")
         return
-    console = Console()
+    console = output_console()
     console.print(Text(safe(record.name), style="bold"))
     console.print(
         Text(

@@ -13,7 +13,7 @@ from local.runs.display import Display, LiveDisplay, PlainDisplay
 from local.runs.outcome import RunOutcome
 from local.runs.screening import check_file
 from local.runs.session import screen, some_stack
-from local.runs.terminal_text import safe
+from local.runs.terminal_text import output_console, safe
 from local.runs.verdict_text import print_verdict
 from local.stack.description import StackDescription
 from screener.document import Document
@@ -60,7 +60,7 @@ def run(
             sys.stdout.flush()
         else:
             for outcome in outcomes:
-                _print_outcome(Console(), outcome, stack)
+                _print_outcome(output_console(), outcome, stack)
     raise typer.Exit(max(outcome.exit_code for outcome in outcomes))
 
 
@@ -76,8 +76,8 @@ def _print_outcome(console: Console, outcome: RunOutcome, stack: StackDescriptio
         document = Document.model_validate(outcome.document)
         print_verdict(console, document, stack.missing)
     if outcome.error is not None:
-        console.print(Text(safe(outcome.error, 2000), style="red"))
-        console.print(Text(f"logs: {stack.logs}"))
+        console.print(Text(safe(outcome.error, 2000), style="red"), soft_wrap=True)
+        console.out(f"logs      {stack.logs}", highlight=False)
     # Plain prints: a path must stay in one piece to be copied.
     console.out(f"video     {safe(str(outcome.path))}", highlight=False)
     if outcome.document_path is not None:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from local.commands.place import ROOT, home, stack_folder
-from local.runs.terminal_text import safe
+from local.runs.terminal_text import output_console, safe
 from local.stack.description import StackDescription
 from local.stack.launcher import StackProcess, stop_announced
 from screener.observations import Analyzer
@@ -100,7 +99,7 @@ def status(
         deployed = "deployed" if analyzer in running.endpoints else "not deployed"
         commands = " && ".join(running.missing.get(analyzer, []))
         table.add_row(analyzer, deployed + (f"; lacks: {commands}" if commands else ""))
-    Console().print(table)
+    output_console().print(table)
 
 
 def logs(

@@ -1,6 +1,7 @@
 """Progress of screenings while they run: a live table on a terminal, plain lines elsewhere."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -134,7 +135,7 @@ def _block(screening: Screening) -> RenderableType:
 
 def _add_progress(table: Table, progress: RunProgress) -> None:
     for step in progress.steps:
-        table.add_row(_step_mark(step), step.name, _step_seconds(step), "")
+        table.add_row(_step_mark(step), step.name, _seconds(step.started_at, step.ended_at), "")
         if step.name == "AnalyzeMedia":
             for run in progress.analyses:
                 _add_analysis(table, run)
@@ -143,15 +144,15 @@ def _add_progress(table: Table, progress: RunProgress) -> None:
 
 
 def _add_analysis(table: Table, run: AnalysisRun) -> None:
+    seconds = _seconds(run.started_at, run.ended_at)
     if run.status is None:
-        table.add_row(Spinner("dots"), f"  {_label(run)}", "", "")
+        table.add_row(Spinner("dots"), f"  {_label(run)}", seconds, "")
         return
     mark, style = _ANALYSIS_STYLE[run.status]
-    seconds = (run.ended_at - run.started_at).total_seconds() if run.ended_at else 0.0
     table.add_row(
         Text(mark, style=style),
         f"  {_label(run)}",
-        f"{seconds:.1f} s",
+        seconds,
         Text(_error(run).removeprefix(": "), style=style),
     )
 
@@ -166,10 +167,9 @@ def _step_mark(step: Step) -> RenderableType:
             return Spinner("dots")
 
 
-def _step_seconds(step: Step) -> str:
-    if step.ended_at is None:
-        return ""
-    return f"{(step.ended_at - step.started_at).total_seconds():.1f} s"
+def _seconds(started_at: datetime, ended_at: datetime | None) -> str:
+    """How long it took, or has taken so far."""
+    return f"{((ended_at or datetime.now(UTC)) - started_at).total_seconds():.1f} s"
 
 
 def _label(run: AnalysisRun) -> str:

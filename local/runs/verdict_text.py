@@ -39,7 +39,7 @@ def print_verdict(
     line = Text(decision.upper(), style=_DECISION_STYLE[decision])
     if document.status is not DocumentStatus.COMPLETE:
         line.append(f"  ({document.status})", style="yellow")
-    console.print(line)
+    console.print(line, soft_wrap=True)
     reasons = document.verdict.reasons
     for reason in reasons[:SHOWN_REASONS]:
         where = f"{clock(reason.start_ms)}  " if reason.start_ms is not None else ""
@@ -47,13 +47,13 @@ def print_verdict(
         text = Text("  ")
         text.append(f"{reason.decision:<8}", style=_DECISION_STYLE[reason.decision])
         text.append(f"{where}{safe(reason.detail, 300)}{share}")
-        console.print(text)
+        console.print(text, soft_wrap=True)
     if len(reasons) > SHOWN_REASONS:
         console.print(f"  … and {len(reasons) - SHOWN_REASONS} more in the document", style="dim")
     if document.analyses:
         console.print(_analyses(document.analyses))
     for text in _advice(document, missing):
-        console.print(text)
+        console.print(text, soft_wrap=True)
 
 
 def clock(milliseconds: int) -> str:
