@@ -67,7 +67,7 @@ def _pull_available(catalogue: Catalogue, request: Request) -> int:
                 break
             except PackUnavailable as error:
                 absent = absent or error
-            except ScreenerError as error:
+            except (ScreenerError, OSError) as error:
                 typer.echo(_line("failed", entry, str(error)), err=True)
                 failed = 1
                 break
@@ -80,7 +80,7 @@ def _pull_entries(catalogue: Catalogue, entries: list[CatalogueEntry], request: 
     # Imported here: `--available` has nothing to download and answers in half the time.
     from local.packs.progress import Downloads
 
-    failed: list[tuple[CatalogueEntry, ScreenerError]] = []
+    failed: list[tuple[CatalogueEntry, Exception]] = []
     to_build = []
     with Downloads() as display:
         for entry in entries:
@@ -91,13 +91,13 @@ def _pull_entries(catalogue: Catalogue, entries: list[CatalogueEntry], request: 
                     failed.append((entry, error))
                 else:
                     to_build.append(entry)
-            except ScreenerError as error:
+            except (ScreenerError, OSError) as error:
                 failed.append((entry, error))
     discard_downloads(request.home)
     for entry in to_build:
         try:
             build_named(entry, request.home)
-        except ScreenerError as error:
+        except (ScreenerError, OSError) as error:
             failed.append((entry, error))
     for entry, reason in failed:
         typer.echo(_line("failed", entry, str(reason)), err=True)

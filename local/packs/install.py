@@ -7,6 +7,7 @@ gigabytes; the rename would keep them from harming each other even without it.
 
 import ast
 import hashlib
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -303,7 +304,14 @@ def _check_pins(entry: CatalogueEntry, pack: Pack, pins: Mapping[str, str]) -> N
 
 @contextmanager
 def workspace(home: Path, name: str) -> Iterator[Path]:
-    """An empty folder on the file system of the packs, removed with what is left in it."""
+    """An empty folder on the file system of the packs, removed with what is left in it.
+
+    Only for the holder of the pack's lock: what a killed command left is removed first.
+    """
+    ours = re.compile(re.escape(name) + r"-[0-9a-f]{12}(-replaced)?")
+    for left in scratch_folder(home).glob(f"{name}-*"):
+        if left.is_dir() and ours.fullmatch(left.name):
+            shutil.rmtree(left, ignore_errors=True)
     folder = scratch_folder(home) / f"{name}-{uuid.uuid4().hex[:12]}"
     folder.mkdir(parents=True)
     try:

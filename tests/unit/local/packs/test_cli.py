@@ -78,6 +78,15 @@ def test_a_damaged_default_pack_fails_the_command_but_not_its_neighbours(run):
     assert "ready      whisper-tiny.en" in result.stdout
 
 
+def test_a_home_that_cannot_be_written_is_reported_for_every_pack(run, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("SCREENER_HOME", str(tmp_path / "file"))
+    for arguments in (["--available"], ["nudenet-320n"]):
+        result = run("pull", *arguments)
+        assert result.exit_code == 1
+        assert "Not a directory" in result.stderr or "File exists" in result.stderr
+
+
 def test_a_named_pack_that_cannot_be_had_fails(run):
     result = run("pull", "mobilefacenet-arcface-512", "nudenet-320n")
     assert result.exit_code == 1

@@ -258,6 +258,15 @@ def test_ten_pulls_at_once_fetch_one_pack_once(home, origin):
     verify_pack(packs_folder(home) / "tiny")
 
 
+def test_what_a_killed_command_left_is_removed_and_nothing_else(home, mirror):
+    scratch = scratch_folder(home)
+    for name in ("tiny-0123456789ab", "tiny-0123456789ab-replaced", "tiny-fp16-0123456789ab"):
+        (scratch / name).mkdir(parents=True)
+        (scratch / name / "half.onnx").write_bytes(b"half")
+    pull(entry_of(), home, mirror=mirror)
+    assert [path.name for path in scratch.iterdir() if path.is_dir()] == ["tiny-fp16-0123456789ab"]
+
+
 def test_a_pack_that_lost_a_file_is_not_taken_for_installed(home, mirror):
     pull(entry_of(), home, mirror=mirror)
     (packs_folder(home) / "tiny" / "tiny.onnx").write_bytes(b"")
