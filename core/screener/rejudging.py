@@ -4,7 +4,7 @@ The document knows everything that is needed: the video, how it was sampled, how
 went, and where its observations are.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from pydantic import ValidationError
 
@@ -13,12 +13,13 @@ from screener.document import AnalysisState, Document, DocumentStatus
 from screener.errors import InvalidObservations, ScreenerError
 from screener.messages import ExtractedRange, VideoDescription
 from screener.observation_store import check_frames, parse_observations
-from screener.observations import Analyzer, TextEmbeddings
+from screener.observations import Analyzer
 from screener.policy.engine import judge
 from screener.policy.known_faces import InvalidKnownFaces, KnownFaces
 from screener.policy.material import AnalysisMaterial, Material
 from screener.policy.model import Policy
 from screener.sampling import Sampling
+from screener.scene_texts import stored_embeddings
 
 ReadObservations = Callable[[str], bytes | None]
 """Gives the object of a work bucket key; None when it is gone."""
@@ -34,7 +35,6 @@ def rejudge(
     known: KnownFaces | InvalidKnownFaces | None,
     read: ReadObservations,
     processed_at: str,
-    scene_texts: Sequence[TextEmbeddings] = (),
 ) -> Document:
     """The document that the policy makes of the same observations.
 
@@ -44,12 +44,11 @@ def rejudge(
         known: index of known people, as for `judge`.
         read: the observation store.
         processed_at: ISO 8601, for the new document.
-        scene_texts: CLIP embeddings of the new policy's prompts.
 
     Raises:
         CannotRejudge: the video was refused, or observations have expired or changed.
     """
-    material = _material(document, read, scene_texts)
+    material = _material(document, policy, read)
     new = judged_document(
         material,
         judge(material, policy, known),
@@ -65,9 +64,7 @@ def rejudge(
     return new.model_copy(update={"analyses": analyses, "cost": document.cost})
 
 
-def _material(
-    document: Document, read: ReadObservations, scene_texts: Sequence[TextEmbeddings]
-) -> Material:
+def _material(document: Document, policy: Policy, read: ReadObservations) -> Material:
     if document.status is DocumentStatus.INVALID or document.sampling is None:
         raise CannotRejudge("the video was refused: there are no observations")
     try:
@@ -87,7 +84,11 @@ def _material(
         analyses={
             analyzer: _analysis(document, analyzer, read, frame_counts) for analyzer in Analyzer
         },
-        scene_texts=scene_texts,
+        scene_texts=stored_embeddings(
+            read,
+            policy,
+            objects.packs if (objects := document.analyses.get(Analyzer.OBJECTS)) else (),
+        ),
     )
 
 

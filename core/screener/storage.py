@@ -4,6 +4,7 @@ media bucket   uploads/a/b.mp4
                uploads/a/b.moderation.json
 work bucket    media/{video_id}/{sampling_id}/frames-0000.tar | audio-0000.flac | manifest-0000.json
                observations/{video_id}/{analyzer}/{analysis_id}/0000.json
+               observations/texts/{packs_digest}/{texts_digest}.json
                async/output/... | async/failure/...
                config/policy.yaml | config/known_faces.npz
 any bucket     packs/{analyzer}/{packs_digest}/{pack name}/pack.json and its files
@@ -84,3 +85,8 @@ def observation_key(video_id: str, analyzer: str, analysis_id: str, chunk: int) 
 def packs_prefix(analyzer: str, packs_digest: str) -> str:
     """Everything that one endpoint loads; see `identity.packs_digest`."""
     return f"packs/{analyzer}/{packs_digest}/"
+
+
+def text_embeddings_key(packs_digest: str, texts_digest: str) -> str:
+    """Embeddings of scene prompts; no video id is called "texts"."""
+    return f"observations/texts/{packs_digest}/{texts_digest}.json"

@@ -7,13 +7,15 @@ from screener.announcing import Channels, publish
 from screener.composing import judged_document, pipeline_run
 from screener.document import AnalysisState, Document
 from screener.messages import AggregationTask, DocumentWritten
-from screener.observation_store import discard_unusable, load_analyses
+from screener.observation_store import discard_unusable, load_analyses, read_object
 from screener.observations import Analyzer
 from screener.policy.engine import judge
 from screener.policy.material import Material
 from screener.publishing import Edition
+from screener.scene_texts import stored_embeddings
 
 MENDABLE = AnalysisState.FAILED, AnalysisState.TIMED_OUT
+MAX_TEXTS_BYTES = 64 * 1024 * 1024
 _MAX_CAUSE_LENGTH = 1_000
 
 
@@ -33,12 +35,22 @@ def aggregate(
     job = task.job
     policy = load_policy(channels.s3, work_bucket)
     known = load_known_index(channels.s3, work_bucket)
+    analyses = load_analyses(channels.s3, work_bucket, task.plan, task.outcomes, task.media)
     material = Material(
         video=job.video,
         sampling=job.sampling,
         sampling_id=job.sampling_id,
         media=task.media,
-        analyses=load_analyses(channels.s3, work_bucket, task.plan, task.outcomes, task.media),
+        analyses=analyses,
+        scene_texts=stored_embeddings(
+            lambda key: read_object(channels.s3, work_bucket, key, MAX_TEXTS_BYTES),
+            policy,
+            [
+                pack
+                for observations in analyses[Analyzer.OBJECTS].observations[:1]
+                for pack in observations.packs
+            ],
+        ),
     )
     discard_unusable(channels.s3, work_bucket, material.analyses)
     judgement = judge(material, policy, known)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from functions.aggregate_results.aggregate import aggregate
-from screener import storage
+from screener import identity, scene_texts, storage
 from screener.errors import InvalidPolicy
 from screener.messages import (
     AggregationTask,
@@ -22,6 +22,7 @@ from screener.messages import (
 )
 from screener.observations import Analyzer
 from screener.policy.known_faces import IdentityNote, IndexMetadata, dump_known_faces
+from screener.policy.loading import Preset, load_preset
 from screener.sampling import Sampling
 from tests.aws_stand_in import MEDIA_BUCKET, WORK_BUCKET, stand_in
 from tests.observation_examples import (
@@ -32,6 +33,7 @@ from tests.observation_examples import (
     moderation,
     objects,
     person_vector,
+    text_embeddings,
     transcription,
 )
 
@@ -350,3 +352,19 @@ def test_an_unusable_observation_is_removed_so_that_a_redrive_makes_it_anew(aws)
         for item in aws.s3.list_objects_v2(Bucket=WORK_BUCKET, Prefix="observations/")["Contents"]
     }
     assert left == {key_of(Analyzer.MODERATION), key_of(Analyzer.TRANSCRIPTION)}
+
+
+def test_scenes_are_scored_with_the_stored_embeddings_of_the_prompts(aws):
+    policy = load_preset(Preset.BALANCED)
+    vectors = {prompt: person_vector(i) for i, prompt in enumerate(policy.scenes.prompts)}
+    seen = objects([{}] * FRAMES, images=[vectors["a nature landscape"]] * FRAMES)
+    store(aws, OBSERVATIONS | {Analyzer.OBJECTS: seen})
+    packs = identity.packs_digest((pack.role, pack.sha256) for pack in seen.packs)
+    aws.s3.put_object(
+        Bucket=WORK_BUCKET,
+        Key=scene_texts.embeddings_key(policy, packs),
+        Body=text_embeddings(vectors).model_dump_json().encode(),
+    )
+    document, written = run(aws, task())
+    assert document.objects.scene_classifications.dominant_scene == "a nature landscape"
+    assert written.decision == "approve"

@@ -1,0 +1,1 @@
+"""Judging an archive again with another policy, without any inference."""
