@@ -82,6 +82,21 @@ class OpenVideo:
     def untimed(self) -> bool:
         return self.container.start_time is None and self.container.format.name in _UNTIMED_DEMUXERS
 
+    def packets(self, *streams: VideoStream | AudioStream | None) -> Iterator["Packet[Any]"]:
+        """Packets of the streams in file order, without the empty ones that end each stream.
+
+        Raises:
+            av.FFmpegError: the file is damaged here; asking again may go on behind it.
+        """
+        try:
+            for packet in self.container.demux([s for s in streams if s is not None]):
+                if packet.size:
+                    yield packet
+        except IndexError:
+            # PyAV, at the end of a file in which a stream turned up late, looks for that stream
+            # among those that it opened with. All packets have come by then.
+            return
+
     def timeline(self) -> Timeline:
         return Timeline(self.origin, discontinuous=self.discontinuous)
 
@@ -202,7 +217,7 @@ def _choose_video(
     if not decodable:
         raise InvalidVideo(
             RefusalCode.UNSUPPORTED_CODEC,
-            f"no decoder for the video codec ({moving[0].codec_tag!r})",
+            "the file names no video codec that can be decoded",
         )
     chosen = max(
         decodable,

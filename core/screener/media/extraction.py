@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from typing import Any
 
 import av
 import av.error
@@ -223,8 +223,6 @@ class _Pass:
         """The video's packets on one clock; audio packets go to the sound thread on the way."""
         audio = self._opened.audio
         for packet in self._all_packets():
-            if not packet.size:
-                continue
             base = Fraction(packet.time_base)
             length = self._opened.length_of(packet)
             decoding_time = None if packet.dts is None else packet.dts * base
@@ -232,7 +230,7 @@ class _Pass:
             if packet.pts is not None:
                 self._data_end = max(self._data_end, packet.pts * base + shift + length)
             if audio is not None and packet.stream_index == audio.index:
-                self._sound.feed(cast("Packet[av.AudioStream]", packet), shift)
+                self._sound.feed(packet, shift)
                 if self._is_past_end():
                     return
             elif packet.stream_index == self._opened.video.index:
@@ -244,12 +242,10 @@ class _Pass:
         """Whether only sound is left and there is none in this range either."""
         return self._picker.has_passed_end and self._sound.is_done(self._data_end)
 
-    def _all_packets(self) -> Iterator[Packet[VideoStream]]:
-        streams = [s for s in (self._opened.video, self._opened.audio) if s is not None]
+    def _all_packets(self) -> Iterator[Packet[Any]]:
         while self._demux_errors < _MAX_DEMUX_ERRORS:
             try:
-                for packet in self._opened.container.demux(streams):
-                    yield cast("Packet[VideoStream]", packet)
+                yield from self._opened.packets(self._opened.video, self._opened.audio)
             except av.error.MemoryError:
                 raise
             except av.FFmpegError:

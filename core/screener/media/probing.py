@@ -85,9 +85,10 @@ def first_frame(opened: OpenVideo, limits: MediaLimits) -> VideoFrame:
     packets, size_bytes, problem = 0, 0, "no packet holds a picture"
     with ffmpeg_messages() as log:
         for packet in _packets(opened):
-            packets, size_bytes = packets + 1, size_bytes + packet.size
-            if packet.has_sidedata("encryption_info"):
-                raise InvalidVideo(RefusalCode.ENCRYPTED, "the pictures are encrypted (DRM)")
+            if packet is not None:
+                packets, size_bytes = packets + 1, size_bytes + packet.size
+                if packet.has_sidedata("encryption_info"):
+                    raise InvalidVideo(RefusalCode.ENCRYPTED, "the pictures are encrypted (DRM)")
             try:
                 for frame in decoder.decode(packet):
                     if frame.width * frame.height > limits.max_pixels:
@@ -119,14 +120,16 @@ def _require_memory_for(pixels: int) -> None:
     bytearray(pixels * 6)
 
 
-def _packets(opened: OpenVideo) -> Iterator[Packet[VideoStream]]:
-    """The video's packets, the last one empty; damage ends the file where it lies."""
+def _packets(opened: OpenVideo) -> Iterator[Packet[VideoStream] | None]:
+    """The video's packets, then None; damage ends the file where it lies."""
     try:
-        yield from opened.container.demux(opened.video)
+        yield from opened.packets(opened.video)
     except av.error.MemoryError:
         raise
     except av.FFmpegError:
-        return
+        # What was read before the damage may still hold a picture.
+        pass
+    yield None
 
 
 def _stated_duration(opened: OpenVideo) -> Fraction | None:
@@ -155,11 +158,8 @@ def _measured_duration(opened: OpenVideo) -> tuple[Fraction, bool]:
     """
     clock = opened.timeline()
     end, untimed = Fraction(0), 0
-    streams = [stream for stream in (opened.video, opened.audio) if stream is not None]
     try:
-        for packet in opened.container.demux(streams):
-            if not packet.size:
-                continue
+        for packet in opened.packets(opened.video, opened.audio):
             if packet.pts is None:
                 untimed += packet.stream is opened.video
                 continue
