@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from local.stack.plan import ACCOUNT, REGION, StackPlan
+from local.stack.naming import ACCOUNT, REGION
+from local.stack.plan import StackPlan
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

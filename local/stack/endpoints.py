@@ -8,7 +8,7 @@ from pathlib import Path
 
 from local.async_inference.service import EndpointSpec
 from local.packs import missing_packs, packs_digest, select_packs
-from local.stack.plan import REGION, STACK_NAME
+from local.stack.naming import REGION, STACK_NAME
 from screener.observations import Analyzer
 from screener.packs import InstalledPack
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import botocore
 
-from local.stack.plan import REGION
+from local.stack.naming import REGION
 
 _LOCAL_HOSTS = "127.0.0.1,localhost"
 # Objects above this size are spooled to disk: videos would otherwise fill the memory.

@@ -52,8 +52,8 @@ class StackFolder:
     def new_instance(self) -> Path:
         """A folder for a stack that is about to start; old ones are removed on the way."""
         self._prune()
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{time.time_ns() % 1_000_000:06d}"
-        folder = self.path / "instances" / name
+        # Sorted by name they are sorted by time.
+        folder = self.path / "instances" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{os.getpid()}"
         for part in ("logs", "tmp"):
             (folder / part).mkdir(parents=True)
         return folder

@@ -7,7 +7,7 @@ from typing import Any
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.wrappers import Request, Response
 
-from local.stack.plan import ACCOUNT, REGION
+from local.stack.naming import ACCOUNT, REGION
 from local.stack.redrive import RedriveRefused, Redrives
 
 _REDRIVE = "AWSStepFunctions.RedriveExecution"

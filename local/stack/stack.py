@@ -20,8 +20,9 @@ from local.stack.endpoints import LocalAnalyzers, endpoint_name, find_analyzers
 from local.stack.environment import local_aws
 from local.stack.event_router import EventRouter
 from local.stack.gateway import HOST, Gateway, serve
+from local.stack.naming import ACCOUNT, REGION
 from local.stack.object_events import ObjectEvents
-from local.stack.plan import ACCOUNT, REGION, StackPlan, key_suffixes, read_plan
+from local.stack.plan import StackPlan, key_suffixes, read_plan
 from local.stack.queue_consumer import QueueConsumer
 from screener import __version__
 from screener.observations import Analyzer

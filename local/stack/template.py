@@ -18,16 +18,12 @@ from typing import Any
 
 import yaml
 
-from screener.errors import ScreenerError
+from local.stack.parameters import TemplateError, parameter_values
 
 NO_VALUE = object()
 """What `AWS::NoValue` resolves to; the property that holds it is left out."""
 
 _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
-
-
-class TemplateError(ScreenerError):
-    """The template is wrong, or uses something that the local stack does not know."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -99,7 +95,7 @@ class Template:
         self._source = source
         self._naming = naming
         self._pseudo = dict(pseudo)
-        self.parameters = _parameter_values(source.get("Parameters", {}), parameters)
+        self.parameters = parameter_values(source.get("Parameters", {}), parameters)
         self._conditions: dict[str, bool] = {}
         self._attributes: dict[str, Attributes] = {}
         self._open: list[str] = []
@@ -306,47 +302,3 @@ def _is_call(*values: Mapping[str, Any]) -> bool:
     return any(
         len(value) == 1 and next(iter(value)).startswith(("Ref", "Fn::")) for value in values
     )
-
-
-def _parameter_values(
-    declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, str]
-) -> dict[str, Any]:
-    unknown = given.keys() - declared.keys()
-    if unknown:
-        raise TemplateError(f"no such parameters: {sorted(unknown)}")
-    return {name: _parameter_value(name, body, given) for name, body in declared.items()}
-
-
-def _parameter_value(name: str, body: Mapping[str, Any], given: Mapping[str, str]) -> Any:
-    text = str(given[name] if name in given else body.get("Default", NO_VALUE))
-    if name not in given and "Default" not in body:
-        raise TemplateError(f"parameter {name} has no default and no value")
-    allowed = body.get("AllowedValues")
-    if allowed is not None and text not in map(str, allowed):
-        raise TemplateError(f"parameter {name}: {text!r} is not one of {allowed}")
-    pattern = body.get("AllowedPattern")
-    if pattern is not None and not re.fullmatch(pattern, text):
-        raise TemplateError(f"parameter {name}: {text!r} does not match {pattern}")
-    match body.get("Type"):
-        case "String":
-            return text
-        case "Number":
-            return _number(name, text, body)
-        case "CommaDelimitedList" | "List<String>":
-            return [part.strip() for part in text.split(",")] if text else []
-        case str(other) if other.startswith(("AWS::", "List<AWS::")):
-            return [part for part in text.split(",") if part] if other[0] == "L" else text
-        case other:
-            raise TemplateError(f"parameter {name}: the local stack does not know type {other!r}")
-
-
-def _number(name: str, text: str, body: Mapping[str, Any]) -> int | float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise TemplateError(f"parameter {name}: {text!r} is not a number") from None
-    if not body.get("MinValue", number) <= number <= body.get("MaxValue", number):
-        raise TemplateError(
-            f"parameter {name}: {text} is outside {body.get('MinValue')}..{body.get('MaxValue')}"
-        )
-    return int(number) if number.is_integer() else number

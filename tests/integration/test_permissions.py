@@ -15,7 +15,8 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 from local.operate.templates import read_template
 from local.stack.description import StackDescription
 from local.stack.environment import stack_environment
-from local.stack.plan import ACCOUNT, PSEUDO_PARAMETERS, REGION, name_resource, read_plan
+from local.stack.naming import ACCOUNT, PSEUDO_PARAMETERS, REGION, name_resource
+from local.stack.plan import read_plan
 from local.stack.template import Template
 from tests.local_stack import REPOSITORY, Command, Stack
 from tests.tiny_clips import tiny_clip

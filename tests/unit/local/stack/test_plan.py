@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from local.stack.plan import key_suffixes, name_resource, plan_of, read_plan
-from local.stack.template import Template, TemplateError
+from local.stack.naming import name_resource
+from local.stack.parameters import TemplateError
+from local.stack.plan import key_suffixes, plan_of, read_plan
+from local.stack.template import Template
 from screener.observations import Analyzer
 from screener.settings import AnalyzersSettings
 

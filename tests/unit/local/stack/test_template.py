@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from local.stack.template import Attributes, Template, TemplateError
+from local.stack.parameters import TemplateError
+from local.stack.template import Attributes, Template
 
 
 def _naming(logical_id: str, kind: str, get: Callable[[str], Any]) -> Attributes:
