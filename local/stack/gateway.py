@@ -17,7 +17,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -32,6 +32,15 @@ from local.async_inference.errors import AsyncInferenceError
 from local.async_inference.service import Response
 from local.lambda_runtime.errors import InvocationRefused, TooManyRequests
 from local.lambda_runtime.service import InvokeResult
+from local.stack.answers import (
+    Headers,
+    StartResponse,
+    answer,
+    epoch_seconds,
+    error_body,
+    read_body,
+    request_headers,
+)
 from local.stack.instance import DESCRIPTION_PATH
 from local.stack.object_events import ObjectEvents, Write, find_write, is_form_upload, object_of
 from local.stack.redrive_api import RedriveApi
@@ -46,10 +55,6 @@ _ASYNC_INVOKE = re.compile(r"^/endpoints/([^/]+)/async-invocations$")
 _LOCAL_HOST = re.compile(r"^(127\.0\.0\.1|localhost|[a-z0-9.-]+\.localhost)(:[0-9]+)?$")
 _FREE_SECONDS = 30.0
 _FREE_LOOK_SECONDS = 0.05
-_JSON = ("Content-Type", "application/json")
-
-StartResponse = Callable[..., Any]
-Headers = list[tuple[str, str]]
 
 
 class Functions(Protocol):
@@ -86,13 +91,13 @@ class Gateway:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         refusal = _foreign(environ)
         if refusal:
-            return _answer(start_response, 403, _error_body(refusal))
+            return answer(start_response, 403, error_body(refusal))
         path = environ.get("PATH_INFO", "")
         method = environ["REQUEST_METHOD"]
         if path == DESCRIPTION_PATH and method == "GET":
             if self.description is None:
-                return _answer(start_response, 503, _error_body("still starting"))
-            return _answer(start_response, 200, self.description)
+                return answer(start_response, 503, error_body("still starting"))
+            return answer(start_response, 200, self.description)
         if method == "POST":
             if found := _INVOKE.match(path):
                 return self._invoke_function(unquote(found.group(1)), environ, start_response)
@@ -108,40 +113,40 @@ class Gateway:
         self, name: str, environ: dict[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
         if self.functions is None:
-            return _answer(start_response, 503, _error_body("still starting"))
+            return answer(start_response, 503, error_body("still starting"))
         functions, function = self.functions, _function_name(name)
-        payload = _read_body(environ)
+        payload = read_body(environ)
         version = ("X-Amz-Executed-Version", "$LATEST")
         match environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse"):
             case "DryRun":
-                return _answer(start_response, 204, b"")
+                return answer(start_response, 204, b"")
             case "Event":
                 threading.Thread(
                     target=_invoke_and_log, args=(functions, function, payload), daemon=True
                 ).start()
-                return _answer(start_response, 202, b"")
+                return answer(start_response, 202, b"")
         try:
             result = _invoke_when_free(functions, function, payload)
         except InvocationRefused as error:
-            return _answer(
+            return answer(
                 start_response,
                 error.status,
-                _error_body(str(error), error.code),
+                error_body(str(error), error.code),
                 [("x-amzn-ErrorType", error.code)],
             )
         headers = [version]
         if result.function_error:
             headers.append(("X-Amz-Function-Error", result.function_error))
-        return _answer(start_response, 200, result.payload, headers)
+        return answer(start_response, 200, result.payload, headers)
 
     def _invoke_endpoint(
         self, name: str, environ: dict[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
         if self.endpoints is None:
-            return _answer(start_response, 503, _error_body("still starting"))
-        _read_body(environ)
-        response = self.endpoints.invoke(name, _request_headers(environ))
-        return _answer(
+            return answer(start_response, 503, error_body("still starting"))
+        read_body(environ)
+        response = self.endpoints.invoke(name, request_headers(environ))
+        return answer(
             start_response, response.status, response.body, list(response.headers.items())
         )
 
@@ -149,27 +154,27 @@ class Gateway:
         self, environ: dict[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
         if self.endpoints is None:
-            return _answer(start_response, 503, _error_body("still starting"))
+            return answer(start_response, 503, error_body("still starting"))
         try:
-            name = str(json.loads(_read_body(environ))["EndpointName"])
+            name = str(json.loads(read_body(environ))["EndpointName"])
             body = self.endpoints.describe_endpoint(name)
         except AsyncInferenceError as error:
-            return _answer(start_response, 400, _error_body(str(error), "ValidationException"))
+            return answer(start_response, 400, error_body(str(error), "ValidationException"))
         except (ValueError, KeyError, TypeError):
-            return _answer(
-                start_response, 400, _error_body("EndpointName is missing", "ValidationException")
+            return answer(
+                start_response, 400, error_body("EndpointName is missing", "ValidationException")
             )
-        return _answer(start_response, 200, json.dumps(body, default=_epoch_seconds).encode())
+        return answer(start_response, 200, json.dumps(body, default=epoch_seconds).encode())
 
     def _forward(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         events = self.object_events
         if events is None:
             return self._ask_moto(environ, start_response)
         if is_form_upload(environ) and events.sends(object_of(environ)[0]):
-            return _answer(
+            return answer(
                 start_response,
                 501,
-                _error_body("form uploads send no events here; use PutObject"),
+                error_body("form uploads send no events here; use PutObject"),
             )
         write = find_write(environ)
         if write is None or not events.sends(write.bucket):
@@ -243,43 +248,6 @@ def _invoke_and_log(functions: Functions, name: str, payload: bytes) -> None:
         return
     if result.function_error:
         logger.warning("asynchronous invocation of %s failed: %r", name, result.payload[:2000])
-
-
-def _read_body(environ: dict[str, Any]) -> bytes:
-    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    return body
-
-
-def _request_headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    headers = {
-        name.removeprefix("HTTP_").replace("_", "-").title(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    if environ.get("CONTENT_TYPE"):
-        headers["Content-Type"] = environ["CONTENT_TYPE"]
-    return headers
-
-
-def _error_body(message: str, code: str = "LocalStackError") -> bytes:
-    return json.dumps({"__type": code, "message": message, "Message": message}).encode()
-
-
-def _epoch_seconds(value: Any) -> float:
-    timestamp: float = value.timestamp()
-    return timestamp
-
-
-def _answer(
-    start_response: StartResponse, status: int, body: bytes, headers: Headers | None = None
-) -> Iterable[bytes]:
-    own = [("Content-Length", str(len(body)))]
-    names = {name.lower() for name, _ in headers or []}
-    if "content-type" not in names:
-        own.append(_JSON)
-    kept = [(name, value) for name, value in headers or [] if name.lower() != "content-length"]
-    start_response(f"{status} -", [*own, *kept])
-    return [body]
 
 
 class _RequestHandler(MotoRequestHandler):

@@ -18,7 +18,8 @@ from typing import Any
 
 import local.stack.stack as stack_module
 from local.stack.__main__ import main
-from local.stack.gateway import Gateway, StartResponse
+from local.stack.answers import StartResponse
+from local.stack.gateway import Gateway
 from screener.model import Message
 
 AWS_FAULTS = "aws.json"

@@ -19,7 +19,8 @@ from typing import Any
 import local.stack.stack as stack_module
 from local.lambda_runtime.service import FunctionSpec, LambdaService
 from local.stack.__main__ import main
-from local.stack.gateway import Gateway, StartResponse
+from local.stack.answers import StartResponse
+from local.stack.gateway import Gateway
 
 _ACCESS_KEY = re.compile(r"Credential=([^/]+)/[0-9]+/[^/]+/([^/]+)/")
 _calls_file = Path(sys.argv[1])
