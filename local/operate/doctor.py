@@ -152,7 +152,7 @@ def _media_bucket(environment: Environment, client: Clients) -> Iterator[Finding
         yield Finding(topic="media bucket", verdict=Verdict.OK, found="the stack makes one")
         return
     s3 = client("s3")
-    region = s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] or "us-east-1"
+    region = s3.get_bucket_location(Bucket=bucket).get("LocationConstraint") or "us-east-1"
     if region != environment.region:
         yield Finding(
             topic="media bucket",

@@ -13,14 +13,19 @@ from local.operate.templates import TEMPLATE, read_template
 REGION = "us-east-1"
 
 
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    # One for all tests: reading the services' models is most of the time of making a client.
+    return boto3.Session(
+        aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION
+    )
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients]:
+def aws(session: boto3.Session) -> Iterator[Clients]:
     """Clients of a fresh account."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
     with mock_aws():
-        yield boto3.Session(region_name=REGION).client
+        yield session.client
 
 
 @pytest.fixture(scope="session")
