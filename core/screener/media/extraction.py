@@ -44,6 +44,8 @@ _WARM_UP_SECONDS = 1
 """Decoders of lossy audio need a few packets before their output is exact."""
 _INTERLEAVE_SECONDS = 30
 """How much later in a file than its picture a sound may lie before it is given up."""
+_BELIEVED_LATE_SECONDS = 60
+"""A sound this much later than the end that probing found has a damaged time."""
 _MAX_DEMUX_ERRORS = 100
 _AUDIO_BATCH = 32
 
@@ -283,6 +285,7 @@ class _Pass:
             RemoteOutput(self._link, Sink.AUDIO),
             start_ms * SAMPLE_RATE // 1000,
             None if end_ms is None else end_ms * SAMPLE_RATE // 1000,
+            latest=Fraction(self._order.duration_ms, 1000) + _BELIEVED_LATE_SECONDS,
         )
 
     # -- result ------------------------------------------------------------------------------
@@ -292,6 +295,7 @@ class _Pass:
             "corrupt_frames": self._lost + self._damaged,
             "corrupt_video_packets": self._refused,
             "corrupt_audio_packets": sound.refused_packets if sound else 0,
+            "corrupt_audio_times": sound.refused_times if sound else 0,
             "unreadable_parts": self._demux_errors,
         }
         if self._end is None:
@@ -313,6 +317,8 @@ class _Pass:
 
     def _entries(self) -> list[FrameEntry]:
         """Frames with their spans, which leave no gap: each reaches to the next one kept."""
+        if not self._kept:
+            return []
         ends = [kept.time for kept in self._kept[1:]]
         last_end = self._picker.next_time
         if last_end is None:

@@ -38,7 +38,7 @@ class SoundSummary:
     samples: int = 0
     silent: bool = True
     refused_packets: int = 0
-    gap_samples: int = 0
+    refused_times: int = 0
 
 
 class _Writer:
@@ -112,6 +112,7 @@ class Soundtrack:
         output: where the FLAC goes.
         start_sample, end_sample: [start, end) of the range on the 16 kHz timeline; `end` may
             be None.
+        latest: seconds; a time beyond it is damage, and the sound goes on where it was.
     """
 
     def __init__(
@@ -120,6 +121,8 @@ class Soundtrack:
         output: RemoteOutput,
         start_sample: int,
         end_sample: int | None,
+        *,
+        latest: Fraction,
     ) -> None:
         self._decoder: AudioCodecContext = stream.codec_context
         self._decoder.thread_count = 1
@@ -127,6 +130,7 @@ class Soundtrack:
         self._position = start_sample
         self._start = start_sample
         self._end = end_sample
+        self._latest = latest
         self._segment: _Segment | None = None
         self.summary = SoundSummary()
 
@@ -168,6 +172,10 @@ class Soundtrack:
         time = None
         if frame.pts is not None and frame.time_base:
             time = frame.pts * Fraction(frame.time_base) + shift
+            if time > self._latest:
+                # Hours of silence would be written to get there.
+                self.summary.refused_times += 1
+                time = None
         if segment is not None and (
             segment.rate != frame.sample_rate
             or segment.layout != frame.layout.name
@@ -233,7 +241,6 @@ class Soundtrack:
 
     def _fill(self, missing: int) -> None:
         """Silence where the track has none, in pieces that need no memory to speak of."""
-        self.summary.gap_samples += missing
         silence = np.zeros(SAMPLE_RATE * 10, dtype=np.int16)
         self._position += missing
         while missing > 0:
