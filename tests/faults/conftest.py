@@ -4,6 +4,7 @@ import pytest
 
 from tests.async_inference.fixtures import bench, s3
 from tests.faults.faulty_aws import FaultyAws, serve
+from tests.faults.scripted_stack import ScriptedStack, scripted_stack
 
 __all__ = ["bench", "s3"]
 
@@ -23,3 +24,18 @@ def aws_url(faulty_aws: FaultyAws) -> Iterator[str]:
 def healed(faulty_aws: FaultyAws) -> Iterator[None]:
     yield
     faulty_aws.heal()
+
+
+@pytest.fixture(scope="session")
+def one_scripted_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedStack]:
+    with scripted_stack(
+        tmp_path_factory.mktemp("scripted"), {"InvocationTimeoutSeconds": "4"}
+    ) as stack:
+        yield stack
+
+
+@pytest.fixture
+def scripted(one_scripted_stack: ScriptedStack) -> Iterator[ScriptedStack]:
+    """A whole stack with scripted model servers; works again after each test."""
+    yield one_scripted_stack
+    one_scripted_stack.heal()

@@ -153,6 +153,10 @@ def handler(analyzer: Analyzer, script: Script) -> type[BaseHTTPRequestHandler]:
                     self._answer(200, b"\x00\xffnot json")
                 case "wrong":
                     self._answer(200, b'{"analyzer": "' + analyzer.encode() + b'", "chunk": 0}')
+                case "short":
+                    found = observations(analyzer, attributes, body)
+                    none = found.model_copy(update={"frames": []})
+                    self._answer(200, none.model_dump_json().encode())
                 case "cut":
                     self._answer(200, answer, missing=20)
                 case "hang":
