@@ -86,6 +86,10 @@ test: lint template ## Everything: lint, template checks, all tests
 .PHONY: sagemaker-sdk
 sagemaker-sdk: $(SAGEMAKER) ## Set up the SageMaker SDK, so that the tests also call endpoints with it
 
+.PHONY: test-slow
+test-slow: $(DEV) ## 200 videos under random faults, 50 uploads at once
+	$(VENV)/bin/pytest -m slow
+
 .PHONY: simulate
 simulate: $(BENCH) ## Cost and latency from 10 to 100,000 videos a day; plots into docs/images
 	$(VENV)/bin/python -m bench.simulation --plots docs/images

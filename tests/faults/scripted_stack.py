@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,6 +83,17 @@ class ScriptedStack(Stack):
                 video_id is None or json.loads(line)["video_id"] == video_id for line in lines
             )
         return counts
+
+    def answers(self, modes: Collection[str]) -> list[tuple[Analyzer, str]]:
+        """Analyzer and video of every request that a model server treated in one of the modes."""
+        found = []
+        for analyzer in Analyzer:
+            file = self.control / f"{analyzer}.requests"
+            for line in file.read_text().splitlines() if file.exists() else []:
+                request = json.loads(line)
+                if request["mode"] in modes:
+                    found.append((analyzer, request["video_id"]))
+        return found
 
     def screen(self, key: str, content: bytes | None = None) -> ExecutionRecord:
         """Upload a clip and wait for the end of its execution."""
