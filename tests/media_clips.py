@@ -122,6 +122,7 @@ def write_clip(
             extra = {"aac_pns": "0"} if sound.codec == "aac" else {}
             stream = output.add_stream(sound.codec, rate=sound.rate, options=extra)
             stream.codec_context.layout = "mono"
+            stream.bit_rate = 96_000
             if sound.language:
                 stream.metadata["language"] = sound.language
             tracks.append((stream, sound))

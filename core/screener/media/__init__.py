@@ -15,9 +15,11 @@ process that holds no credentials, can open no file and no socket, and dies at i
     sampler.py     which frames are wanted, by their times alone
     selection.py   which of them are kept, by what they show
     groups.py      which packets have to be decoded for them
+    numbering.py   times for the few containers that store none
     decoding.py    decodes groups of pictures side by side
     picture.py     one decoded frame -> one upright JPEG
     soundtrack.py  decoded audio -> 16 kHz mono FLAC whose sample number is its time
+    sound_lane.py  the thread that does so
     extraction.py  one pass over one time range
 """
 

@@ -45,6 +45,7 @@ _REFERENCES = {
 _UNTIMED_DEMUXERS = frozenset(
     {"h264", "hevc", "vvc", "m4v", "mpegvideo", "obu", "h263", "vc1", "avs2", "avs3", "mjpeg"}
 )
+_INTRA_CODECS = frozenset({"mjpeg", "dvvideo", "rawvideo", "huffyuv", "ffvhuff", "utvideo", "png"})
 _TS_DISCONT = 0x200  # AVFMT_TS_DISCONT
 
 
@@ -79,8 +80,12 @@ class OpenVideo:
         return 1 / self.frame_rate if packet.stream_index == self.video.index else Fraction(0)
 
     @property
-    def untimed(self) -> bool:
-        return self.container.start_time is None and self.container.format.name in _UNTIMED_DEMUXERS
+    def numbered(self) -> bool:
+        """Whether frames have to be numbered in the order shown, see numbering.py."""
+        name = self.container.format.name
+        if name == "avi":
+            return self.video.codec_context.name not in _INTRA_CODECS
+        return self.container.start_time is None and name in _UNTIMED_DEMUXERS
 
     def packets(self, *streams: VideoStream | AudioStream | None) -> Iterator["Packet[Any]"]:
         """Packets of the streams in file order, without the empty ones that end each stream.

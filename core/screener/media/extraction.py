@@ -6,11 +6,11 @@ thread decodes the sound. Nothing grows with the length of the video but the lis
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import av
@@ -33,8 +33,10 @@ from screener.media.decoding import (
 )
 from screener.media.facts import Extraction, ExtractionOrder
 from screener.media.groups import Coded, GroupPlanner, Job, Wanted
-from screener.media.sampler import EveryInterval, KeyFrames, Picker, RangePicker, Shown
+from screener.media.numbering import FrameCounter
+from screener.media.sampler import EveryInterval, KeyFrames, Picker, RangePicker
 from screener.media.selection import Candidate, Selector, signature_of
+from screener.media.sound_lane import SoundLane
 from screener.media.soundtrack import SAMPLE_RATE, SoundSummary, Soundtrack
 from screener.sampling import SamplingStrategy
 
@@ -42,12 +44,9 @@ AUDIO_OVERLAP_MS = 2_000
 """How far a range's audio reaches into its neighbours, so that no word is cut."""
 _WARM_UP_SECONDS = 1
 """Decoders of lossy audio need a few packets before their output is exact."""
-_INTERLEAVE_SECONDS = 30
-"""How much later in a file than its picture a sound may lie before it is given up."""
 _BELIEVED_LATE_SECONDS = 60
 """A sound this much later than the end that probing found has a damaged time."""
 _MAX_DEMUX_ERRORS = 100
-_AUDIO_BATCH = 32
 
 
 def extract(link: ChildChannel, order: ExtractionOrder) -> Extraction:
@@ -62,22 +61,9 @@ def extract(link: ChildChannel, order: ExtractionOrder) -> Extraction:
         frame = probing.first_frame(opened, order.limits)
         orientation = picture.orientation_of(frame)
         coded_pixels = frame.width * frame.height
-        lead = _reordering_lead(opened, frame)
     # Opened anew, because raw streams cannot be rewound.
     with open_video(file, order.limits, language) as opened:
-        return _Pass(link, order, opened, orientation, coded_pixels, lead).run()
-
-
-def _reordering_lead(opened: OpenVideo, first: VideoFrame) -> int:
-    """Units by which a container without presentation times makes all pictures late.
-
-    AVI numbers pictures in decoding order, so FFmpeg derives times that begin with the
-    decoder's delay; players show the first picture at once.
-    """
-    if opened.container.format.name != "avi" or first.pts is None:
-        return 0
-    lead = first.pts - (opened.video.start_time or 0)
-    return lead if 0 < lead * (opened.video.time_base or 0) < 1 else 0
+        return _Pass(link, order, opened, orientation, coded_pixels).run()
 
 
 @dataclass(frozen=True)
@@ -96,7 +82,6 @@ class _Pass:
         opened: OpenVideo,
         orientation: picture.Orientation,
         coded_pixels: int,
-        lead: int,
     ) -> None:
         self._link, self._order, self._opened = link, order, opened
         self._orientation = orientation
@@ -109,7 +94,6 @@ class _Pass:
         self._end = None if order.end_ms is None else Fraction(order.end_ms, 1000)
         self._picker = RangePicker(_picker(order), self._start, self._end)
         self._selector = Selector(order.sampling)
-        self._lead = lead
         self._clock = opened.timeline()
         self._first_shift = -opened.origin
         self._kept: list[_Kept] = []
@@ -119,8 +103,8 @@ class _Pass:
 
     def run(self) -> Extraction:
         with ThreadPoolExecutor(1, "sound") as sound_thread:
-            self._sound = _SoundLane(sound_thread, self._new_soundtrack())
-            seen = self._run_untimed() if self._opened.untimed else self._run_timed()
+            self._sound = SoundLane(sound_thread, self._new_soundtrack())
+            seen = self._run_numbered() if self._opened.numbered else self._run_timed()
             sound = self._sound.finish()
         if not self._kept and self._order.start_ms == 0:
             raise InvalidVideo(RefusalCode.UNDECODABLE, f"none of {seen} pictures could be decoded")
@@ -163,14 +147,14 @@ class _Pass:
                 return
         yield from planner.finish()
 
-    def _run_untimed(self) -> int:
-        """Raw streams carry no times: frames are numbered, and counted at the stated rate."""
-        rate = self._opened.frame_rate
-        self._base = 1 / rate
+    def _run_numbered(self) -> int:
+        """Decode everything in order; see numbering.py."""
+        counter = FrameCounter(self._opened.frame_rate)
         render = self._new_render()
         decoder = new_decoder(self._opened.video, self._order.limits, max(2, self._threads))
-        count = 0
-        for packet in [*self._video_packets(), None]:
+        for packet in chain(self._video_packets(), [None]):
+            if packet is not None and packet.dts is not None:
+                counter.sent(packet.dts * self._base + self._first_shift)
             try:
                 frames = decoder.decode(packet)
             except av.error.MemoryError:
@@ -179,19 +163,15 @@ class _Pass:
                 self._refused += packet is not None
                 continue
             for frame in frames:
-                time = count / rate
-                shown = Shown(
-                    count, time, (count + 1) / rate, bool(frame.key_frame), is_first=count == 0
-                )
+                shown = counter.shown(is_key=bool(frame.key_frame))
                 position = self._picker.position(shown)
                 if position is not None:
-                    result: Decoded[Candidate] = Decoded(decoded=1, damaged=frame.is_corrupt)
-                    result.frames.append((Wanted(count, time, position), count, render(frame)))
-                    self._collect(result)
-                count += 1
-        self._first_shift = Fraction(0)
-        self._data_end = count / rate
-        return count
+                    wanted = Wanted(shown.pts, shown.time, position)
+                    kept = [(wanted, shown.pts, render(frame))]
+                    self._collect(Decoded(kept, decoded=1, damaged=int(frame.is_corrupt)))
+        self._base = 1 / self._opened.frame_rate
+        self._data_end = max(self._data_end, counter.end)
+        return counter.count
 
     def _collect(self, result: Decoded[Candidate]) -> None:
         self._lost += result.lost
@@ -236,8 +216,8 @@ class _Pass:
                 if self._is_past_end():
                     return
             elif packet.stream_index == self._opened.video.index:
-                if packet.pts is not None and (self._lead or shift != self._first_shift):
-                    packet.pts += round((shift - self._first_shift) / base) - self._lead
+                if packet.pts is not None and shift != self._first_shift:
+                    packet.pts += round((shift - self._first_shift) / base)
                 yield packet
 
     def _is_past_end(self) -> bool:
@@ -336,52 +316,6 @@ class _Pass:
             )
             for index, (kept, end) in enumerate(zip(self._kept, ends, strict=True))
         ]
-
-
-class _SoundLane:
-    """Feeds a soundtrack on its own thread, a batch of packets at a time."""
-
-    def __init__(self, thread: ThreadPoolExecutor, soundtrack: Soundtrack | None) -> None:
-        self._thread, self._soundtrack = thread, soundtrack
-        self._batch: list[tuple[Packet[av.AudioStream], Fraction]] = []
-        self._pending: deque[Future[None]] = deque()
-        self._shift = Fraction(0)
-
-    def feed(self, packet: Packet[av.AudioStream], shift: Fraction) -> None:
-        self._shift = shift
-        if self._soundtrack is None or self._soundtrack.is_full:
-            return
-        self._batch.append((packet, shift))
-        if len(self._batch) >= _AUDIO_BATCH:
-            self._submit()
-
-    def is_done(self, data_end: Fraction) -> bool:
-        track = self._soundtrack
-        if track is None or track.is_full or track.end_time is None:
-            return True
-        return data_end > track.end_time + _INTERLEAVE_SECONDS
-
-    def finish(self) -> SoundSummary | None:
-        if self._soundtrack is None:
-            return None
-        self._submit()
-        for future in self._pending:
-            future.result()
-        self._soundtrack.feed(None, self._shift)
-        return self._soundtrack.finish()
-
-    def _submit(self) -> None:
-        if self._soundtrack is None:
-            return
-        batch, self._batch = self._batch, []
-        self._pending.append(self._thread.submit(_feed_all, self._soundtrack, batch))
-        while len(self._pending) > 8 or (self._pending and self._pending[0].done()):
-            self._pending.popleft().result()
-
-
-def _feed_all(track: Soundtrack, batch: list[tuple[Packet[av.AudioStream], Fraction]]) -> None:
-    for packet, shift in batch:
-        track.feed(packet, shift)
 
 
 def _picker(order: ExtractionOrder) -> Picker:

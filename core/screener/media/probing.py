@@ -51,6 +51,7 @@ def probe(file: SeekableFile, task: ProbeTask) -> MediaFacts:
             interlaced=frame.interlaced_frame,
         )
         duration = _stated_duration(opened)
+        facts = facts.model_copy(update={"seekable": not opened.numbered})
     if duration is not None:
         return facts.model_copy(update={"duration_ms": timeline.to_ms(duration)})
     # Opened anew, because raw streams cannot be rewound.
