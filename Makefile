@@ -94,6 +94,11 @@ test-slow: $(DEV) ## 200 videos under random faults, 50 uploads at once
 simulate: $(BENCH) ## Cost and latency from 10 to 100,000 videos a day; plots into docs/images
 	$(VENV)/bin/python -m bench.simulation --plots docs/images
 
+ENV ?= dev
+.PHONY: deploy
+deploy: $(LAPTOP) $(SAM) ## To AWS: images, packs, build, deploy, smoke test (ENV=dev, ONLY="stack smoke")
+	$(VENV)/bin/screener deploy --env $(ENV) $(foreach step,$(ONLY),--only $(step))
+
 .PHONY: lock
 lock: $(UV) ## Resolve requirements/*.in anew into the hashed lock files
 	for name in uv laptop dev bench sam sagemaker; do \
