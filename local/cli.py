@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError
 from rich.console import Console
 from rich.text import Text
 
+from local import judging
 from local.commands import executions, run, stack
 from local.operate import cli as operate
 from local.packs.cli import app as packs
@@ -33,6 +34,7 @@ app.command(name="executions")(executions.executions)
 app.command()(executions.show)
 app.add_typer(packs, name="packs")
 operate.register(app)
+judging.register(app)
 
 
 def _print_version(wanted: bool) -> None:
