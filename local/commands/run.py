@@ -43,6 +43,9 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON per video on standard output.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option(help="Also write the page that explains the verdict.")
+    ] = True,
     timeout: Annotated[
         float | None, typer.Option(help="Give up after this many seconds.", min=1)
     ] = None,
@@ -53,7 +56,7 @@ def run(
     # Progress on the error stream: standard output holds the result alone.
     display: Display = LiveDisplay(progress) if progress.is_terminal else PlainDisplay(progress)
     with some_stack(ROOT, home(), lambda: _say_starting(progress)) as stack:
-        outcomes = screen(paths, stack, display, out=out, timeout_seconds=timeout)
+        outcomes = screen(paths, stack, display, out=out, timeout_seconds=timeout, reports=report)
         if as_json:
             for outcome in outcomes:
                 sys.stdout.write(outcome.model_dump_json() + "\n")
@@ -82,3 +85,5 @@ def _print_outcome(console: Console, outcome: RunOutcome, stack: StackDescriptio
     console.out(f"video     {safe(str(outcome.path))}", highlight=False)
     if outcome.document_path is not None:
         console.out(f"document  {safe(str(outcome.document_path))}", highlight=False)
+    if outcome.report_path is not None:
+        console.out(f"report    {safe(str(outcome.report_path))}", highlight=False)

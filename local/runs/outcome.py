@@ -35,6 +35,8 @@ class RunOutcome(Message):
     seconds: float
     """From the start of the upload to the end of the execution."""
     document_path: Path | None
+    report_path: Path | None = None
+    """The page that explains the document; None when it was not asked for."""
     document: dict[str, Any] | None
     error: str | None
     """What went wrong inside the stack; None when a document tells the result."""

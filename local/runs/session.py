@@ -8,6 +8,7 @@ from pathlib import Path
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.report.writing import s3_bundles, write_report
 from local.runs.display import Display
 from local.runs.outcome import (
     ExitCode,
@@ -21,7 +22,9 @@ from local.stack.deploy import Services
 from local.stack.description import StackDescription
 from local.stack.instance import StackFolder
 from local.stack.launcher import StackProcess
+from screener.document import Document
 from screener.errors import ScreenerError
+from screener.storage import DOCUMENT_SUFFIX
 
 _SHORTEST_LOOK_SECONDS = 0.15
 _LONGEST_LOOK_SECONDS = 1.0
@@ -63,6 +66,7 @@ def screen(
     *,
     out: Path | None,
     timeout_seconds: float | None,
+    reports: bool = True,
 ) -> list[RunOutcome]:
     """Screen files at the same time and write their documents.
 
@@ -72,6 +76,7 @@ def screen(
         display: told about every change.
         out: folder of the documents; None for beside each video.
         timeout_seconds: for all of them together; None waits as long as it takes.
+        reports: also write the page that explains each document, beside it.
 
     Returns:
         One outcome per path, in order.
@@ -90,7 +95,10 @@ def screen(
                 screening.upload(lambda: display.update(screenings))
             _follow(screenings, display, deadline)
         taken: set[Path] = set()
-        return [_outcome(screening, out, taken) for screening in screenings]
+        outcomes = [_outcome(screening, out, taken) for screening in screenings]
+        if not reports:
+            return outcomes
+        return [_reported(outcome, services, stack) for outcome in outcomes]
     except (BotoCoreError, ClientError, S3UploadFailedError) as cause:
         raise StackLost(f"the local stack does not answer as it should: {cause}") from cause
 
@@ -136,6 +144,18 @@ def _outcome(screening: Screening, out: Path | None, taken: set[Path]) -> RunOut
         document_path=path,
         document=document.model_dump(mode="json") if document else None,
         error=error,
+    )
+
+
+def _reported(outcome: RunOutcome, services: Services, stack: StackDescription) -> RunOutcome:
+    if outcome.document_path is None or outcome.document is None:
+        return outcome
+    document = Document.model_validate(outcome.document)
+    name = outcome.document_path.name.removesuffix(DOCUMENT_SUFFIX)
+    target = outcome.document_path.with_name(f"{name}.report.html")
+    bundles = s3_bundles(services.s3, stack.work_bucket, document)
+    return outcome.model_copy(
+        update={"report_path": write_report(document, target, open_bundle=bundles)}
     )
 
 

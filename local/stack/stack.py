@@ -24,7 +24,7 @@ from local.stack.naming import ACCOUNT, REGION
 from local.stack.object_events import ObjectEvents
 from local.stack.plan import StackPlan, key_suffixes, read_plan
 from local.stack.queue_consumer import QueueConsumer
-from screener import __version__
+from screener import __version__, storage
 from screener.observations import Analyzer
 
 _STOP_LOOK_SECONDS = 0.05
@@ -85,6 +85,7 @@ class LocalStack:
         # They load their code on the other core while moto's interpreter is imported below.
         functions = self._start_functions(plan, endpoint_url, logs / "functions")
         deployment = deploy(plan, services)
+        self._configure(settings.home, plan.buckets["WorkBucket"].name, services)
         endpoints = AsyncInferenceService(
             analyzers.specs(
                 root=settings.root,
@@ -105,6 +106,12 @@ class LocalStack:
         description = _describe(settings, endpoint_url, plan, deployment, analyzers)
         gateway.description = description.model_dump_json().encode()
         return description
+
+    def _configure(self, home: Path, work_bucket: str, services: Services) -> None:
+        """Take along the home's own policy and index of known people, where it has them."""
+        for key in (storage.POLICY_KEY, storage.KNOWN_FACES_KEY):
+            if (home / key).is_file():
+                services.s3.upload_file(str(home / key), work_bucket, key)
 
     def _start_functions(self, plan: StackPlan, endpoint_url: str, logs: Path) -> LambdaService:
         functions = LambdaService(
