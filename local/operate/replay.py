@@ -1,8 +1,9 @@
 """Failed executions once more: redriven where Step Functions can, started anew where not.
 
 A redrive keeps what succeeded and runs on from the failed state. It needs a Standard execution
-that ended less than 14 days ago and an unchanged definition. A new execution with the same input starts from the beginning, finds extracted media and
-observations by their keys, and so costs little more.
+that ended less than 14 days ago and an unchanged definition. A new execution with the same
+input starts from the beginning, finds extracted media and observations by their keys, and so
+costs little more.
 """
 
 import json
