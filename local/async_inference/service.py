@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.account import ACCOUNT_ID
 from local.async_inference.clients import local_client
 from local.async_inference.endpoint import Endpoint
 from local.async_inference.errors import EndpointNotFound, RequestRefused, ValidationError
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["AsyncInferenceService", "EndpointSpec", "Response"]
 
 logger = logging.getLogger(__name__)
-
-ACCOUNT_ID = "000000000000"
 
 
 @dataclass(frozen=True)

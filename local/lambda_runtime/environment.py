@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.account import ACCOUNT_ID
 from local.lambda_runtime.invocation import (
     Invocation,
     InvokeResult,
@@ -21,7 +22,6 @@ from local.processes.keeper import ProcessKeeper
 
 INIT_SECONDS = 10.0
 """Loading the handler may take this long before it eats into the timeout (Lambda's init limit)."""
-ACCOUNT_ID = "000000000000"
 
 
 @dataclass(frozen=True)

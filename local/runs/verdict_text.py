@@ -58,9 +58,10 @@ def print_verdict(
 
 def clock(milliseconds: int) -> str:
     """83200 -> "1:23.2"."""
-    minutes, rest = divmod(milliseconds, 60_000)
+    # Cut to tenths first: rounding the seconds alone makes "0:60.0" of 59,999 ms.
+    minutes, tenths = divmod(milliseconds // 100, 600)
     hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest / 1000:04.1f}"
+    seconds = f"{tenths / 10:04.1f}"
     return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
 
 

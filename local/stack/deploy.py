@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from local.stack.naming import ACCOUNT, REGION
+from local.account import ACCOUNT_ID
+from local.stack.naming import REGION
 from local.stack.plan import StackPlan
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
-_ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/screener-local"
+_ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/screener-local"
 
 
 class Services:

@@ -4,18 +4,17 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from local.account import ACCOUNT_ID
 from local.stack.parameters import TemplateError
 from local.stack.template import Attributes
 
-ACCOUNT = "123456789012"
-"""The account that moto works in."""
 REGION = "us-east-1"
 STACK_NAME = "screener-local"
 PSEUDO_PARAMETERS = {
-    "AWS::AccountId": ACCOUNT,
+    "AWS::AccountId": ACCOUNT_ID,
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
-    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK_NAME}/local",
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/{STACK_NAME}/local",
     "AWS::StackName": STACK_NAME,
     "AWS::URLSuffix": "amazonaws.com",
 }
@@ -39,7 +38,7 @@ def name_resource(logical_id: str, kind: str, get: Callable[[str], Any]) -> Attr
     default = f"{STACK_NAME}-{readable}"
 
     def arn(service: str, rest: str) -> str:
-        return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}"
+        return f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{rest}"
 
     match kind:
         case "AWS::S3::Bucket":
@@ -49,7 +48,7 @@ def name_resource(logical_id: str, kind: str, get: Callable[[str], Any]) -> Attr
             )
         case "AWS::SQS::Queue":
             name = get("QueueName") or default
-            url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"
+            url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{name}"
             return Attributes(url, {"Arn": arn("sqs", name), "QueueName": name, "QueueUrl": url})
         case "AWS::Events::Rule":
             name = get("Name") or default

@@ -7,7 +7,8 @@ from typing import Any
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.wrappers import Request, Response
 
-from local.stack.naming import ACCOUNT, REGION
+from local.account import ACCOUNT_ID
+from local.stack.naming import REGION
 from local.stack.redrive import RedriveRefused, Redrives
 
 _REDRIVE = "AWSStepFunctions.RedriveExecution"
@@ -26,7 +27,7 @@ class RedriveApi:
 
     def __init__(self, moto: Application) -> None:
         self._moto = moto
-        self._redrives = Redrives(stepfunctions_parser_backends[ACCOUNT][REGION])
+        self._redrives = Redrives(stepfunctions_parser_backends[ACCOUNT_ID][REGION])
 
     def handles(self, environ: Mapping[str, Any]) -> bool:
         """Whether a request is for one of the three operations."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from moto.core.config import default_user_config
 
+from local.account import ACCOUNT_ID
 from local.async_inference.service import AsyncInferenceService
 from local.lambda_runtime.service import LambdaService
 from local.runs.records import ExecutionRecord, list_executions
@@ -20,7 +21,7 @@ from local.stack.endpoints import LocalAnalyzers, endpoint_name, find_analyzers
 from local.stack.environment import local_aws
 from local.stack.event_router import EventRouter
 from local.stack.gateway import HOST, Gateway, serve
-from local.stack.naming import ACCOUNT, REGION
+from local.stack.naming import REGION
 from local.stack.object_events import ObjectEvents
 from local.stack.plan import StackPlan, key_suffixes, read_plan
 from local.stack.queue_consumer import QueueConsumer
@@ -147,7 +148,7 @@ class LocalStack:
             {bucket.name for bucket in plan.buckets.values() if bucket.sends_events},
             router.deliver,
             region=REGION,
-            account=ACCOUNT,
+            account=ACCOUNT_ID,
         )
         self._closing.callback(events.close)
         return events
@@ -163,7 +164,7 @@ class LocalStack:
             consumer = QueueConsumer(
                 mapping,
                 queue_url=deployment.queue_urls[mapping.queue_name],
-                queue_arn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:{mapping.queue_name}",
+                queue_arn=f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{mapping.queue_name}",
                 sqs=services.sqs,
                 invoke=functions.invoke,
                 region=REGION,

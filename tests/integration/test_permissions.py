@@ -12,10 +12,11 @@ from urllib.parse import parse_qs
 import pytest
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
+from local.account import ACCOUNT_ID
 from local.operate.templates import read_template
 from local.stack.description import StackDescription
 from local.stack.environment import stack_environment
-from local.stack.naming import ACCOUNT, PSEUDO_PARAMETERS, REGION, name_resource
+from local.stack.naming import PSEUDO_PARAMETERS, REGION, name_resource
 from local.stack.plan import read_plan
 from local.stack.template import Template
 from tests.local_stack import REPOSITORY, Command, Stack
@@ -113,13 +114,13 @@ def _as_iam_sees_it(request: Mapping[str, Any]) -> Iterator[Call]:
     body = request["body"]
     match request["service"]:
         case "dynamodb":
-            table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{body['TableName']}"
+            table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{body['TableName']}"
             yield Call(function, f"dynamodb:{operation}", table)
         case "states":
             yield Call(function, f"states:{operation}", body["stateMachineArn"])
         case "events":
             for entry in body["Entries"]:
-                bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{entry['EventBusName']}"
+                bus = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:event-bus/{entry['EventBusName']}"
                 yield Call(function, f"events:{operation}", bus)
         case other:
             raise AssertionError(f"{function} calls {other}, which no role foresees")
@@ -211,7 +212,7 @@ def test_the_state_machine_was_seen_to_call_the_functions_of_a_good_and_a_bad_vi
 
 
 def test_a_function_is_refused_what_another_may_do() -> None:
-    row = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/screener-local-videos-table"
+    row = f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/screener-local-videos-table"
     assert _allows("AggregateResults", "dynamodb:PutItem", row)
     assert not _allows("CollectResult", "dynamodb:PutItem", row)
     video = "arn:aws:s3:::screener-local-media-bucket/uploads/a.mp4"

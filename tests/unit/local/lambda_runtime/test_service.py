@@ -116,7 +116,7 @@ def test_context_and_environment_are_those_of_lambda(
     )
     seen = value(call(service, "describe"))
     assert 19_000 < seen["remaining_ms"] <= 20_000
-    assert seen["arn"] == "arn:aws:lambda:eu-west-1:000000000000:function:describe"
+    assert seen["arn"] == "arn:aws:lambda:eu-west-1:123456789012:function:describe"
     assert seen["memory_mb"] == "300"
     variables = seen["environment"]
     assert variables["WORK_BUCKET"] == "work"
