@@ -1,4 +1,8 @@
-"""A model server as a real process on a free port."""
+"""A model server as a real process on a free port.
+
+With SCREENER_SERVING=FOLDER (see `make images-check`) servers run from FOLDER/<analyzer>: the
+environment of their image's lock file and only the files that their image holds.
+"""
 
 import json
 import os
@@ -30,9 +34,12 @@ class ServerProcess:
         self.pings: list[int] = []
         """Every answer to `/ping` until the first 200."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        serving = os.environ.get("SCREENER_SERVING")
+        image = Path(serving).absolute() / analyzer if serving else None
+        python = image / "venv" / "bin" / "python" if image else sys.executable
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "model_servers.serving", analyzer],
-            cwd=REPOSITORY,
+            [python, "-m", "model_servers.serving", analyzer, "serve"],
+            cwd=image / "app" if image else REPOSITORY,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env={

@@ -6,14 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model_servers.faces.detector import Faces, Scrfd
-from model_servers.faces.recogniser import ArcFace
+from model_servers.faces.families import Faces, Prepared, load_detector, load_recogniser
 from model_servers.serving import boxes
 from model_servers.serving.frames import FrameModel, time_of
 from model_servers.serving.images import DecodedFrame, Pixels
 from model_servers.serving.model import Model
 from model_servers.serving.packs import PackSet
 from model_servers.serving.runtime import Runtime
+from model_servers.serving.runtime import choose_runtime as choose_runtime
 from screener.bundles import FrameBundleManifest, FrameEntry
 from screener.observations import Face, FacesFrame, FacesObservations, encode_embedding
 
@@ -25,8 +25,7 @@ _LANDMARK_DIGITS = 5
 class Inputs(NamedTuple):
     pixels: Pixels
     """Full size: the recogniser cuts its faces out of it."""
-    blob: NDArray[np.float32]
-    scale: float
+    prepared: Prepared
 
 
 class Outputs(NamedTuple):
@@ -40,20 +39,19 @@ class FacesModel(FrameModel[Inputs, Outputs, FacesFrame]):
 
     def __init__(self, packs: PackSet, runtime: Runtime) -> None:
         super().__init__(packs, runtime)
-        self._detector = Scrfd(packs.require(DETECTOR), runtime)
-        self._recogniser = ArcFace(packs.require(RECOGNISER), runtime)
+        self._detector = load_detector(packs.require(DETECTOR), runtime)
+        self._recogniser = load_recogniser(packs.require(RECOGNISER), runtime)
 
     def warm_up(self) -> None:
         super().warm_up()
         # A black frame has no face, so the recogniser would stay cold.
-        self._recogniser.embed([np.zeros((112, 112, 3), np.uint8)])
+        self._recogniser.warm_up()
 
     def preprocess(self, image: DecodedFrame) -> Inputs:
-        blob, scale = self._detector.preprocess(image.pixels)
-        return Inputs(image.pixels, blob, scale)
+        return Inputs(image.pixels, self._detector.preprocess(image.pixels))
 
     def predict(self, batch: Sequence[Inputs]) -> Sequence[Outputs]:
-        detected = [self._detector.detect(item.blob, item.scale) for item in batch]
+        detected = [self._detector.detect(item.prepared) for item in batch]
         # The faces of all frames of the batch share network calls.
         crops = [
             self._recogniser.align(item.pixels, points)
@@ -108,6 +106,6 @@ def load(packs: PackSet, runtime: Runtime) -> Model:
     """Load the detector and the recogniser from their packs.
 
     Raises:
-        InvalidPack: one is missing or is not the kind of network that this server knows.
+        InvalidPack: one is missing or is not the kind of network that its family names.
     """
     return FacesModel(packs, runtime)

@@ -15,6 +15,7 @@ from model_servers.serving.images import DecodedFrame
 from model_servers.serving.model import Handler, Invocation, Model
 from model_servers.serving.packs import PackSet
 from model_servers.serving.runtime import Runtime
+from model_servers.serving.runtime import choose_runtime as choose_runtime
 from screener.bundles import FrameBundleManifest, FrameEntry
 from screener.messages import TextEmbeddingRequest
 from screener.observations import (

@@ -26,6 +26,8 @@ _KEEP_ALIVE_SECONDS = 75
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m model_servers.serving")
     parser.add_argument("analyzer", type=Analyzer, choices=list(Analyzer))
+    # SageMaker runs every container as `docker run IMAGE serve`.
+    parser.add_argument("command", nargs="?", choices=["serve"], default="serve")
     analyzer: Analyzer = parser.parse_args().analyzer
     try:
         settings = ServerSettings.load()

@@ -1,7 +1,7 @@
 """The interface between the HTTP side and a model.
 
-Each server folder has one `model.py` with `ROLES`, the pack roles it knows, and
-`load(packs, runtime) -> Model`.
+Each server folder has one `model.py` with `ROLES`, the pack roles it knows,
+`choose_runtime(settings) -> Runtime` and `load(packs, runtime) -> Model`.
 """
 
 import importlib
@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from model_servers.serving.packs import PackSet
 from model_servers.serving.runtime import Runtime
+from model_servers.serving.settings import ServerSettings
 from model_servers.serving.timings import Stopwatch
 from screener.messages import InvocationAttributes
 from screener.observations import Analyzer, Observations
@@ -47,6 +48,8 @@ class ModelModule(Protocol):
     """What every `model_servers/<analyzer>/model.py` offers."""
 
     ROLES: frozenset[str]
+
+    def choose_runtime(self, settings: ServerSettings) -> Runtime: ...
 
     def load(self, packs: PackSet, runtime: Runtime) -> Model: ...
 

@@ -79,6 +79,9 @@ def choose_runtime(settings: ServerSettings) -> Runtime:
         ConfigurationError: the asked provider is not part of the installed ONNX Runtime.
     """
     available = onnxruntime.get_available_providers()
+    if CUDA in available:
+        # CUDA and cuDNN lie in wheels, where the loader does not look by itself.
+        onnxruntime.preload_dlls()
     wanted = _PREFERENCE[settings.screener_provider]
     provider = next((name for name in wanted if name in available), None)
     if provider is None:

@@ -67,11 +67,10 @@ class Service:
         started = time.perf_counter()
         # Late imports: they are most of the start-up time and must not delay the first /ping.
         from model_servers.serving.packs import load_packs
-        from model_servers.serving.runtime import choose_runtime
 
         module = model_module(self.analyzer)
         packs = load_packs(self.settings.pack_folders, self.analyzer, module.ROLES)
-        model = module.load(packs, choose_runtime(self.settings))
+        model = module.load(packs, module.choose_runtime(self.settings))
         model.warm_up()
         log.info(
             "ready",

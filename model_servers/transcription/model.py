@@ -15,6 +15,7 @@ from model_servers.serving.runtime import Runtime
 from model_servers.serving.timings import Stopwatch
 from model_servers.transcription.audio import SAMPLE_RATE, Samples, decode_audio
 from model_servers.transcription.recogniser import Recogniser, Utterance
+from model_servers.transcription.runtime import choose_runtime as choose_runtime
 from model_servers.transcription.segments import segments_of
 from model_servers.transcription.speech import Clip, speech_windows
 from screener.messages import InvocationAttributes
@@ -24,7 +25,6 @@ SPEECH = "speech"
 ROLES = frozenset({SPEECH})
 _UNDETERMINED = "und"
 """ISO 639's code where there is nothing to tell a language by."""
-_CPU_BATCH, _GPU_BATCH = 4, 16
 
 
 class Heard(NamedTuple):
@@ -41,7 +41,7 @@ class TranscriptionModel:
         pack = packs.require(SPEECH)
         self.packs = packs.references
         self._lanes = 1 if runtime.on_gpu else runtime.workers
-        self._batch_size = _GPU_BATCH if runtime.on_gpu else _CPU_BATCH
+        self._batch_size = runtime.batch_size
         self._recogniser = Recogniser(pack.folder, on_gpu=runtime.on_gpu, lanes=self._lanes)
         self._threads = ThreadPoolExecutor(self._lanes, thread_name_prefix="whisper")
 

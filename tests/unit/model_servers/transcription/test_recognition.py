@@ -36,7 +36,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(pack: Path) -> TranscriptionModel:
     loaded = load(
-        load_packs([pack], Analyzer.TRANSCRIPTION, ROLES), Runtime(CPU, workers=2, batch_size=1)
+        load_packs([pack], Analyzer.TRANSCRIPTION, ROLES), Runtime(CPU, workers=2, batch_size=4)
     )
     assert isinstance(loaded, TranscriptionModel)
     return loaded

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model_servers.faces.families import LANDMARKS, Faces, Prepared
+from model_servers.faces.resizing import fit_inside
 from model_servers.serving.images import Pixels
 from model_servers.serving.runtime import Runtime
 from screener.errors import InvalidPack
@@ -13,7 +15,6 @@ from screener.packs import InstalledPack
 
 _STRIDE = 32
 """Both sides of the input must be multiples of the coarsest feature map's stride."""
-_LANDMARKS = 5
 _BLACK_BORDER = 128
 """Black rows kept after the image. The network sees further than one pixel: with none, boxes
 moved by up to 1.7 pixels against the library's square and one face in 45 was lost; with 128,
@@ -28,16 +29,6 @@ class Level(NamedTuple):
     boxes: int
     landmarks: int
     """Positions of the three outputs in the network's list."""
-
-
-class Faces(NamedTuple):
-    """Faces of one image in its own pixels, best first."""
-
-    boxes: NDArray[np.float32]
-    """(n, 4): left, top, right, bottom; may lie partly outside the image."""
-    scores: NDArray[np.float32]
-    landmarks: NDArray[np.float32]
-    """(n, 5, 2)"""
 
 
 class Scrfd:
@@ -70,25 +61,21 @@ class Scrfd:
         ]
         self._centres: dict[tuple[int, int, int], NDArray[np.float32]] = {}
 
-    def preprocess(self, pixels: Pixels) -> tuple[NDArray[np.float32], float]:
-        """Network input (1, 3, H, W) and the factor from image to network pixels."""
-        height, width = pixels.shape[:2]
-        scale = self._longest_side / max(height, width)
-        # As the library does it: the longer side exactly, the shorter rounded down.
-        new_width = self._longest_side if width >= height else int(width * scale)
-        new_height = self._longest_side if height > width else int(height * scale)
-        new_width, new_height = max(1, new_width), max(1, new_height)
-        small = cv2.resize(pixels, (new_width, new_height))
-        padded = (self._padded(new_height), self._padded(new_width), 3)
-        canvas = np.zeros(padded, dtype=np.uint8)
-        canvas[:new_height, :new_width] = small
+    def preprocess(self, pixels: Pixels) -> Prepared:
+        small = fit_inside(pixels, self._longest_side, self._longest_side)
+        height, width = small.shape[:2]
+        canvas = np.zeros((self._padded(height), self._padded(width), 3), dtype=np.uint8)
+        canvas[:height, :width] = small
         blob = cv2.dnn.blobFromImage(
             canvas, self._SCALE, mean=(self._MEAN, self._MEAN, self._MEAN), swapRB=True
         )
-        return np.asarray(blob, dtype=np.float32), new_height / height
+        # The library takes one factor for both axes, and it is the vertical one.
+        scale = height / pixels.shape[0]
+        return Prepared(np.asarray(blob, dtype=np.float32), (scale, scale))
 
-    def detect(self, blob: NDArray[np.float32], scale: float) -> Faces:
-        """Faces in one prepared image. The published networks take one image at a time."""
+    def detect(self, prepared: Prepared) -> Faces:
+        # The published networks take one image at a time.
+        blob, (scale, _) = prepared
         outputs = self._session.run(None, {self._input: blob})
         height, width = blob.shape[2:]
         boxes, scores, landmarks = [], [], []
@@ -99,13 +86,12 @@ class Scrfd:
                 continue
             centres = self._grid(height, width, level.stride)[found]
             distances = outputs[level.boxes].reshape(-1, 4)[found] * level.stride
-            offsets = outputs[level.landmarks].reshape(-1, _LANDMARKS, 2)[found] * level.stride
+            offsets = outputs[level.landmarks].reshape(-1, LANDMARKS, 2)[found] * level.stride
             boxes.append(np.hstack([centres - distances[:, :2], centres + distances[:, 2:]]))
             scores.append(level_scores[found])
             landmarks.append(centres[:, None] + offsets)
         if not boxes:
-            empty = np.empty((0, 4), np.float32)
-            return Faces(empty, empty[:, 0], np.empty((0, _LANDMARKS, 2), np.float32))
+            return Faces.none()
         all_boxes = np.vstack(boxes).astype(np.float32) / np.float32(scale)
         all_scores = np.concatenate(scores)
         kept = suppress(all_boxes, all_scores, self.OVERLAP)
@@ -147,3 +133,8 @@ def suppress(boxes: NDArray[np.float32], scores: NDArray[np.float32], overlap: f
         shared = np.maximum(0, width) * np.maximum(0, height)
         order = others[shared <= overlap * (areas[best] + areas[others] - shared)]
     return kept
+
+
+def load(pack: InstalledPack, runtime: Runtime) -> Scrfd:
+    """Raises InvalidPack when the network is not SCRFD's, or is one without landmarks."""
+    return Scrfd(pack, runtime)
