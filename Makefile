@@ -90,6 +90,30 @@ sagemaker-sdk: $(SAGEMAKER) ## Set up the SageMaker SDK, so that the tests also 
 test-slow: $(DEV) ## 200 videos under random faults, 50 uploads at once
 	$(VENV)/bin/pytest -m slow
 
+.PHONY: bench-servers
+bench-servers: $(DEV) ## Model servers against the obvious scripts (LIBRARY_PYTHON= of `screener packs build`)
+	$(VENV)/bin/python -W ignore -m bench.servers $(addprefix --library-python=,$(LIBRARY_PYTHON))
+
+SERVERS := moderation faces transcription objects
+.PHONY: images
+images: ## Serving images with Docker buildx (VARIANT= for CPU instead of GPU, ARGS=--push)
+	docker buildx bake --file docker-bake.hcl $(ARGS)
+
+# What the CPU images will hold, without a container engine: their locks, their files, nothing else.
+.PHONY: images-check
+images-check: $(DEV) ## Lint the Dockerfiles; run the contract suite on what the CPU images hold
+	$(VENV)/bin/hadolint $(SERVERS:%=model_servers/%/Dockerfile)
+	for name in $(SERVERS); do \
+	  folder=build/serving/$$name && rm -rf $$folder && mkdir -p $$folder/app/model_servers && \
+	  $(UV) venv --quiet --python $(PYTHON) $$folder/venv && \
+	  $(UV) pip install --quiet $(UV_NETWORK) --python $$folder/venv/bin/python --require-hashes --no-deps \
+	    --only-binary :all: -r model_servers/$$name/requirements.lock && \
+	  cp -r core/screener $$folder/app/ && cp model_servers/__init__.py $$folder/app/model_servers/ && \
+	  cp -r model_servers/serving model_servers/$$name $$folder/app/model_servers/ && \
+	  du -sh $$folder/venv || exit 1; \
+	done
+	SCREENER_SERVING=build/serving $(VENV)/bin/pytest tests/contract
+
 .PHONY: simulate
 simulate: $(BENCH) ## Cost and latency from 10 to 100,000 videos a day; plots into docs/images
 	$(VENV)/bin/python -m bench.simulation --plots docs/images
@@ -110,6 +134,12 @@ lock: $(UV) ## Resolve requirements/*.in anew into the hashed lock files
 	for source in core/requirements.in $(wildcard functions/*/requirements.in); do \
 	  $(UV) pip compile --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate \
 	    -c requirements/laptop.lock $$source -o $${source%.in}.txt || exit 1; \
+	done
+
+	# What the serving images get: the laptop's versions, and CUDA's libraries.
+	for source in $(wildcard model_servers/*/requirements*.in); do \
+	  $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --override requirements/overrides.in -c requirements/laptop.lock $$source -o $${source%.in}.lock || exit 1; \
 	done
 
 .PHONY: clean
