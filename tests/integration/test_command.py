@@ -15,7 +15,9 @@ def test_run_writes_the_document_says_the_verdict_and_exits_with_it(
     video.write_bytes(tiny_clip(audio=True, seed=5))
     before = video.read_bytes()
     ran = command("run", video, "--out", tmp_path / "documents")
-    (written,) = (tmp_path / "documents").iterdir()
+    written, report = sorted((tmp_path / "documents").iterdir())
+    assert report.name == "clip\x1b[31m\u202e é.report.html"
+    assert "\u202e" not in report.read_text("utf-8")
     document = Document.model_validate_json(written.read_bytes())
     assert video.read_bytes() == before
     assert written.name == "clip\x1b[31m\u202e é.moderation.json"
