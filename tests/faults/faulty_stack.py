@@ -3,7 +3,8 @@
     python -m tests.faults.faulty_stack CONTROL_FOLDER ARGUMENTS_OF_LOCAL_STACK...
 
 `CONTROL_FOLDER/aws.json` holds a list of `AwsFault`; it is read again whenever it changes.
-Every request that the functions, the state machine and the endpoints make goes through here.
+Every request that the functions, the state machine and the endpoints make goes through here,
+and adds a line to `CONTROL_FOLDER/requests.log`: the service, and its operation or method.
 """
 
 import hashlib
@@ -23,6 +24,12 @@ from local.stack.gateway import Gateway
 from screener.model import Message
 
 AWS_FAULTS = "aws.json"
+REQUESTS = "requests.log"
+TEST_CLIENT = "screener-test"
+"""In the user agent of clients that no fault hits and that do not count."""
+
+_SERVICE = re.compile(r"Credential=[^/]+/[0-9]+/[^/]+/([^/]+)/")
+_FUNCTION = re.compile(r"/functions/([^/]+)/invocations")
 
 
 class AwsFault(Message):
@@ -80,8 +87,9 @@ class FaultyGateway(Gateway):
 
     def _strike(self, environ: dict[str, Any]) -> AwsFault | None:
         # The tests' own clients sign as "local" too; they say who they are.
-        if "screener-test" in environ.get("HTTP_USER_AGENT", ""):
+        if TEST_CLIENT in environ.get("HTTP_USER_AGENT", ""):
             return None
+        self._note(environ)
         self._refresh()
         for place, fault in enumerate(self._faults):
             if fault.method not in ("*", environ["REQUEST_METHOD"]):
@@ -96,6 +104,17 @@ class FaultyGateway(Gateway):
             self._hits[place] += 1
             return fault
         return None
+
+    def _note(self, environ: dict[str, Any]) -> None:
+        function = _FUNCTION.search(environ.get("PATH_INFO", ""))
+        signed = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", ""))
+        service = signed.group(1) if signed else "unsigned"
+        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        if function:
+            service, operation = "lambda", function.group(1)
+        # One write to a file opened for appending: lines of several threads stay whole.
+        with (self.control / REQUESTS).open("a") as file:
+            file.write(f"{service} {operation or environ['REQUEST_METHOD']}\n")
 
     def _refresh(self) -> None:
         file = self.control / AWS_FAULTS

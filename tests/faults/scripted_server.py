@@ -33,6 +33,8 @@ from screener.observations import (
 )
 
 HANG_SECONDS = 600
+SLOW_SECONDS = 0.5
+"""Unless the script says `seconds`."""
 CHAOS = ("error", "memory", "refuse", "garbage", "wrong", "cut", "die", "slow")
 """What `chaos` chooses from; `hang` would cost its whole timeout each time."""
 
@@ -141,7 +143,7 @@ def handler(analyzer: Analyzer, script: Script) -> type[BaseHTTPRequestHandler]:
                 case "answer":
                     self._answer(200, answer)
                 case "slow":
-                    time.sleep(0.5)
+                    time.sleep(script.behaviour().get("seconds", SLOW_SECONDS))
                     self._answer(200, answer)
                 case "error":
                     self._answer(500, b'{"error": {"type": "InferenceFailed", "message": "x"}}')

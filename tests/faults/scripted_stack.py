@@ -26,7 +26,7 @@ from local.stack.instance import StackFolder
 from screener.document import Document
 from screener.observations import Analyzer
 from tests import model_packs
-from tests.faults.faulty_stack import AWS_FAULTS, AwsFault
+from tests.faults.faulty_stack import AWS_FAULTS, REQUESTS, TEST_CLIENT, AwsFault
 from tests.local_stack import REPOSITORY, Stack
 from tests.tiny_clips import tiny_clip
 
@@ -47,7 +47,7 @@ class ScriptedStack(Stack):
         super().__init__(description)
         self.control = control
         # Not hit by faults that are meant for the stack.
-        config = Config(user_agent_extra="screener-test", s3={"addressing_style": "path"})
+        config = Config(user_agent_extra=TEST_CLIENT, s3={"addressing_style": "path"})
         arguments: dict[str, Any] = {
             "endpoint_url": description.endpoint_url,
             "region_name": description.region,
@@ -72,6 +72,11 @@ class ScriptedStack(Stack):
         self.fail_aws()
         for analyzer in Analyzer:
             self.behave(analyzer, "answer")
+
+    def requests(self) -> Counter[str]:
+        """Requests that the stack has made so far, by service and operation or method."""
+        file = self.control / REQUESTS
+        return Counter(file.read_text().splitlines() if file.exists() else [])
 
     def invocations(self, video_id: str | None = None) -> Counter[Analyzer]:
         """Requests that reached each model server, of one video or of all."""
@@ -165,17 +170,27 @@ def make_packs(home: Path) -> None:
 
 
 @contextmanager
-def scripted_stack(home: Path, parameters: dict[str, str] | None = None) -> Iterator[ScriptedStack]:
-    """A stack of its own below `home`."""
-    control = home / "control"
+def scripted_stack(
+    folder: Path, parameters: dict[str, str] | None = None, *, packs_home: Path | None = None
+) -> Iterator[ScriptedStack]:
+    """A stack of its own.
+
+    Args:
+        folder: for everything of this stack; must be empty.
+        parameters: of the template.
+        packs_home: a home with real packs; the real model servers then serve them.
+    """
+    control = folder / "control"
     control.mkdir()
-    make_packs(home)
-    instance = StackFolder(home, REPOSITORY).new_instance()
+    home = packs_home or folder
+    if packs_home is None:
+        make_packs(home)
+    instance = StackFolder(folder, REPOSITORY).new_instance()
     servers = {
         str(analyzer): [
             sys.executable, "-m", "tests.faults.scripted_server", str(analyzer), str(control)
         ]
-        for analyzer in Analyzer
+        for analyzer in (Analyzer if packs_home is None else ())
     }  # fmt: skip
     command = [
         *(sys.executable, "-m", "tests.faults.faulty_stack", str(control)),
