@@ -80,7 +80,9 @@ def test_a_documented_format_is_read_exactly(suffix, picture, sound, tmp_path):
     assert first == 0
     assert 23 <= second <= 25
     assert extracted.times_ms[0] <= 120
-    assert abs(extracted.times_ms[1] - extracted.times_ms[0] - second * 40) <= 1
+    # The AVI muxer fills the delay of its sound with an empty picture: one frame of difference.
+    allowed_ms = 41 if suffix == "avi" else 1
+    assert abs(extracted.times_ms[1] - extracted.times_ms[0] - second * 40) <= allowed_ms
     assert extracted.result.losses == {}
     assert extracted.result.has_audio == bool(sound)
     if sound:
