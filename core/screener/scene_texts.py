@@ -1,8 +1,8 @@
 """Embeddings of a policy's scene prompts: one small request per policy and set of weights.
 
-    observations/texts/{packs_digest}/{texts_digest}.json
+    config/scene_texts/{packs_digest}/{texts_digest}.json
 
-Observations like any other: made once by the objects endpoint, then read by every judgement.
+Made once by the objects server (`screener policy use`), then read by every judgement.
 The name follows from the packs and the prompts, so a changed prompt is simply another name.
 """
 

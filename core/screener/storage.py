@@ -4,9 +4,9 @@ media bucket   uploads/a/b.mp4
                uploads/a/b.moderation.json
 work bucket    media/{video_id}/{sampling_id}/frames-0000.tar | audio-0000.flac | manifest-0000.json
                observations/{video_id}/{analyzer}/{analysis_id}/0000.json
-               observations/texts/{packs_digest}/{texts_digest}.json
                async/output/... | async/failure/...
                config/policy.yaml | config/known_faces.npz
+               config/scene_texts/{packs_digest}/{texts_digest}.json
 any bucket     packs/{analyzer}/{packs_digest}/{pack name}/pack.json and its files
 """
 
@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 DOCUMENT_SUFFIX = ".moderation.json"
 POLICY_KEY = "config/policy.yaml"
 KNOWN_FACES_KEY = "config/known_faces.npz"
+SCENE_TEXTS_PREFIX = "config/scene_texts/"
 
 
 class S3Location(NamedTuple):
@@ -88,5 +89,5 @@ def packs_prefix(analyzer: str, packs_digest: str) -> str:
 
 
 def text_embeddings_key(packs_digest: str, texts_digest: str) -> str:
-    """Embeddings of scene prompts; no video id is called "texts"."""
-    return f"observations/texts/{packs_digest}/{texts_digest}.json"
+    """Embeddings of scene prompts. Beside the policy, because observations expire."""
+    return f"{SCENE_TEXTS_PREFIX}{packs_digest}/{texts_digest}.json"

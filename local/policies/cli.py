@@ -2,17 +2,23 @@
 
 from typing import Annotated
 
+import boto3
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from local.policies.reading import read_policy
+from local.commands.place import home
+from local.packs import select_packs
+from local.policies.embedding import embed_at_endpoint, embed_here, has_clip
+from local.policies.reading import policy_bytes, read_policy
 from local.policies.review import answers_of, differences, warnings
+from local.policies.using import BucketConfiguration, HomeConfiguration, use_policy
 from local.runs.terminal_text import safe
-from screener import taxonomy
+from screener import aws, taxonomy
 from screener.document import Decision
 from screener.errors import InvalidPolicy
+from screener.observations import Analyzer
 from screener.policy.loading import Preset, preset_bytes
 from screener.policy.model import Policy
 
@@ -90,6 +96,46 @@ def diff(old: PolicyName, new: PolicyName) -> None:
         after = "-" if item.new is None else item.new
         typer.echo(safe(f"{item.path}: {before} -> {after}"))
     raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def use(
+    policy: PolicyName,
+    work_bucket: Annotated[
+        str | None, typer.Option(help="Of a stack in AWS. Default: this machine's own stack.")
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="Objects endpoint that embeds the scene prompts; default: packs here."),
+    ] = None,
+) -> None:
+    """Put a policy into use, with the embeddings of its scene prompts.
+
+    Videos from now on are judged by it; `screener rejudge` applies it to those before.
+
+    Example: [bold]screener policy use policy.yaml[/bold]
+    """
+    given = _read(policy)
+    data = preset_bytes(Preset(policy)) if policy in set(Preset) else policy_bytes(policy)
+    packs = select_packs(home())[Analyzer.OBJECTS]
+    embeddings = None
+    if not given.scenes.scenes:
+        pass
+    elif endpoint is not None:
+        if work_bucket is None:
+            raise typer.BadParameter("--endpoint needs --work-bucket")
+        embeddings = embed_at_endpoint(
+            given, endpoint, aws.s3(), boto3.client("sagemaker-runtime"), work_bucket
+        )
+    elif has_clip(packs):
+        embeddings = embed_here(given, packs)
+    else:
+        typer.echo("warning: no CLIP pack here, so scenes stay not evaluated", err=True)
+    place = BucketConfiguration(work_bucket) if work_bucket else HomeConfiguration(home())
+    for address in use_policy(place, data, given, embeddings):
+        typer.echo(address)
+    if work_bucket is None:
+        typer.echo("The local stack uses it from its next start.")
 
 
 @app.command()

@@ -22,14 +22,21 @@ def read_policy(name: str) -> Policy:
     """
     if name in set(Preset):
         return load_preset(Preset(name))
+    return parse_policy(policy_bytes(name), name)
+
+
+def policy_bytes(name: str) -> bytes:
+    """The file at a path or an `s3://` address.
+
+    Raises:
+        InvalidPolicy: there is none.
+    """
     try:
         if name.startswith("s3://"):
             location = S3Location.parse(name)
             with aws.s3().get_object(Bucket=location.bucket, Key=location.key)["Body"] as body:
-                data = body.read()
-        else:
-            data = Path(name).read_bytes()
+                return body.read()
+        return Path(name).read_bytes()
     except (OSError, ClientError, ValueError) as cause:
         presets = ", ".join(Preset)
         raise InvalidPolicy(f"{name}: {cause} (presets: {presets})") from cause
-    return parse_policy(data, name)

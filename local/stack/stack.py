@@ -14,6 +14,7 @@ from moto.core.config import default_user_config
 from local.account import ACCOUNT_ID
 from local.async_inference.service import AsyncInferenceService
 from local.lambda_runtime.service import LambdaService
+from local.policies.using import prepare_home
 from local.runs.records import ExecutionRecord, list_executions
 from local.stack.deploy import Deployment, Services, deploy
 from local.stack.description import StackDescription
@@ -25,7 +26,7 @@ from local.stack.naming import REGION
 from local.stack.object_events import ObjectEvents
 from local.stack.plan import StackPlan, key_suffixes, read_plan
 from local.stack.queue_consumer import QueueConsumer
-from screener import __version__, storage
+from screener import __version__
 from screener.observations import Analyzer
 
 _STOP_LOOK_SECONDS = 0.05
@@ -86,7 +87,7 @@ class LocalStack:
         # They load their code on the other core while moto's interpreter is imported below.
         functions = self._start_functions(plan, endpoint_url, logs / "functions")
         deployment = deploy(plan, services)
-        self._configure(settings.home, plan.buckets["WorkBucket"].name, services)
+        self._configure(settings.home, analyzers, plan.buckets["WorkBucket"].name, services)
         endpoints = AsyncInferenceService(
             analyzers.specs(
                 root=settings.root,
@@ -108,11 +109,12 @@ class LocalStack:
         gateway.description = description.model_dump_json().encode()
         return description
 
-    def _configure(self, home: Path, work_bucket: str, services: Services) -> None:
-        """Take along the home's own policy and index of known people, where it has them."""
-        for key in (storage.POLICY_KEY, storage.KNOWN_FACES_KEY):
-            if (home / key).is_file():
-                services.s3.upload_file(str(home / key), work_bucket, key)
+    def _configure(
+        self, home: Path, analyzers: LocalAnalyzers, work_bucket: str, services: Services
+    ) -> None:
+        """Take along the home's own policy, index of known people and scene embeddings."""
+        for key in prepare_home(home, analyzers.packs.get(Analyzer.OBJECTS, [])):
+            services.s3.upload_file(str(home / key), work_bucket, key)
 
     def _start_functions(self, plan: StackPlan, endpoint_url: str, logs: Path) -> LambdaService:
         functions = LambdaService(

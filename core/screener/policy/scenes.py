@@ -122,7 +122,7 @@ class Scenes:
                 f"the embeddings of {len(missing)} scene prompts have not been made with the "
                 "CLIP pack that saw the frames"
             )
-            self.unanswered_action = "screen the video again, or: screener policy embed"
+            self.unanswered_action = "screener policy use POLICY"
             return
         prompts = np.stack([_decoded(vectors[prompt]) for prompt in self._policy.prompts])
         images = (

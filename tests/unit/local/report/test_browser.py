@@ -1,8 +1,6 @@
 """The report in a real browser: what the page does, and what it must never do."""
 
 import io
-import os
-from pathlib import Path
 
 import pytest
 
@@ -117,12 +115,3 @@ def test_light_and_dark(browser, page, scheme, darker):
 def test_it_prints(browser, page):
     browser.open(page)
     assert len(browser.call("Page.printToPDF")["data"]) > 10_000
-
-
-@pytest.mark.skipif(
-    "SCREENER_REPORT_SCREENSHOT" not in os.environ,
-    reason="SCREENER_REPORT_SCREENSHOT names no file to write the picture of docs/ to",
-)
-def test_the_picture_in_the_documentation(browser, page):
-    browser.open(page)
-    browser.screenshot(Path(os.environ["SCREENER_REPORT_SCREENSHOT"]), 1200, 1500)
