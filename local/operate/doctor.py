@@ -94,7 +94,8 @@ def _names(environment: Environment, _client: Clients) -> Iterator[Finding]:
 def _quotas(environment: Environment, client: Clients) -> Iterator[Finding]:
     wanted: Counter[str] = Counter()
     for analyzer in environment.deployed or list(Analyzer):
-        wanted[environment.instance_type(analyzer)] += environment.max_instances(analyzer)
+        for instance_type in environment.instance_types(analyzer):
+            wanted[instance_type] += environment.max_instances(analyzer)
     allowed = {
         quota["QuotaName"]: quota["Value"]
         for page in client("service-quotas")

@@ -22,8 +22,11 @@ class Environment(Message):
     parameters: dict[str, str]
     """Every template parameter: defaults, samconfig.toml, what was published; later ones win."""
 
-    def instance_type(self, analyzer: Analyzer) -> str:
-        return self.parameters[f"{analyzer.capitalize()}InstanceType"]
+    def instance_types(self, analyzer: Analyzer) -> list[str]:
+        """The type of an endpoint and, where one is set, the one to fall back on."""
+        name = analyzer.capitalize()
+        fallback = self.parameters[f"{name}FallbackInstanceType"]
+        return [self.parameters[f"{name}InstanceType"], *([fallback] if fallback else [])]
 
     def max_instances(self, analyzer: Analyzer) -> int:
         return int(self.parameters[f"{analyzer.capitalize()}MaxInstances"])

@@ -96,6 +96,13 @@ def test_only_endpoints_that_are_deployed_count(environment: Environment) -> Non
     )
 
 
+def test_the_type_to_fall_back_on_needs_its_quota_too(environment: Environment) -> None:
+    environment = with_parameters(environment, FacesFallbackInstanceType="ml.g5.xlarge")
+    found = check("quotas", environment, quotas(**{"ml.g4dn.xlarge": 8.0, "ml.g5.xlarge": 1.0}))
+    assert [one.verdict for one in found] == [Verdict.OK, Verdict.PROBLEM]
+    assert "ml.g5.xlarge for endpoint usage: 1 allowed, 2 wanted" in found[1].found
+
+
 def test_a_type_that_the_region_does_not_have_is_a_problem(environment: Environment) -> None:
     (finding,) = check("quotas", environment, quotas())
     assert finding.verdict is Verdict.PROBLEM
