@@ -13,8 +13,8 @@ from model_servers.transcription.audio import SAMPLE_RATE, Samples
 
 LONGEST_CLIP_S = 30
 """What Whisper hears at once."""
-WINDOW_S = 300
-"""Audio in which speech is looked for at a time: 19 MB."""
+WINDOW_S = 120
+"""Audio in which speech is looked for at a time: 8 MB, and as much again inside the detector."""
 _FRAME = SAMPLE_RATE // 100
 """Whisper counts time in 10 ms."""
 _LONGEST_JOINED_PAUSE = 6 * SAMPLE_RATE // 10
@@ -62,7 +62,7 @@ def speech_windows(pieces: Iterator[Samples], window_s: float = WINDOW_S) -> Ite
         held_samples += len(piece)
         while held_samples >= size:
             joined = np.concatenate(held)
-            window, rest = joined[:size], joined[size:]
+            window = joined[:size]
             clips = _clips(window, start)
             # The detector hears a word only when it is well under way, so the last second is
             # looked at again, with what follows.
@@ -74,8 +74,9 @@ def speech_windows(pieces: Iterator[Samples], window_s: float = WINDOW_S) -> Ite
                 clips, end = _clips(window, start), size
             yield Window(clips, end)
             start += end
-            held = [window[end:], rest]
-            held_samples = len(window) - end + len(rest)
+            # Copied: a view would keep the whole window alive.
+            held = [joined[end:].copy()]
+            held_samples = len(joined) - end
     if held_samples:
         yield Window(_clips(np.concatenate(held), start), held_samples)
 
