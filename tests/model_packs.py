@@ -99,6 +99,7 @@ def face_packs(root: Path, mirror: Path) -> list[Path]:
             "detector",
             [folder / "det_500m.onnx"],
             input_size=(640, 640),
+            parameters={"family": "scrfd"},
         ),
         make_pack(
             root,
@@ -107,8 +108,64 @@ def face_packs(root: Path, mirror: Path) -> list[Path]:
             "recogniser",
             [folder / "mobilefacenet_arcface_512.onnx"],
             input_size=(112, 112),
+            parameters={"family": "arcface"},
         ),
     ]
+
+
+def yunet(root: Path, mirror: Path) -> Path:
+    return make_pack(
+        root,
+        "yunet",
+        Analyzer.FACES,
+        "detector",
+        [mirror / "insightface" / "extra" / "face_detection_yunet_2023mar.onnx"],
+        parameters={"family": "yunet"},
+    )
+
+
+def random_sface(root: Path) -> Path:
+    """A recogniser with random weights behind SFace's interface, whose weights no wheel holds.
+
+    As OpenCV's file has it: one face at a time, pixels as they are, scaled inside the network,
+    128 values out.
+    """
+    random = np.random.default_rng(5)
+    weights = {
+        "middle": np.float32(127.5),
+        "contrast": np.float32(1 / 128),
+        "filters": random.normal(size=(8, 3, 16, 16), scale=0.1).astype(np.float32),
+        "projection": random.normal(size=(8 * 7 * 7, 128)).astype(np.float32),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Sub", ["data", "middle"], ["centred"]),
+            helper.make_node("Mul", ["centred", "contrast"], ["scaled"]),
+            helper.make_node("Conv", ["scaled", "filters"], ["seen"], strides=[16, 16]),
+            helper.make_node("Relu", ["seen"], ["active"]),
+            helper.make_node("Flatten", ["active"], ["flat"], axis=1),
+            helper.make_node("MatMul", ["flat", "projection"], ["fc1"]),
+        ],
+        "sface",
+        [helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 112, 112])],
+        [helper.make_tensor_value_info("fc1", TensorProto.FLOAT, [1, 128])],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()],
+    )
+    root.mkdir(parents=True, exist_ok=True)
+    network = root / "random_sface.onnx"
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9),
+        network,
+    )
+    return make_pack(
+        root,
+        "sface-random-weights",
+        Analyzer.FACES,
+        "recogniser",
+        [network],
+        input_size=(112, 112),
+        parameters={"family": "sface"},
+    )
 
 
 def yolo(root: Path, mirror: Path) -> Path:

@@ -6,7 +6,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, FiniteFloat, ValidationError
 
 from model_servers.faces.alignment import SIDE, upright
 from model_servers.serving.images import Pixels
@@ -23,9 +23,9 @@ class Contract(Message):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    input_mean: float
+    input_mean: FiniteFloat
     """Taken off each channel, 0 to 255, before the division."""
-    input_std: float = Field(gt=0)
+    input_std: FiniteFloat = Field(gt=0)
     channel_order: Literal["rgb", "bgr"] = "rgb"
 
 

@@ -20,6 +20,11 @@ class YuNet:
 
     OpenCV's class runs the network in OpenCV: on its own threads, without a GPU, one call at
     a time per object. Tests compare the results with it.
+
+    The published file takes 640x640 pixels only, so an image is padded to the square. OpenCV
+    ignores that and pads to multiples of 32. Given the same square it finds the same faces (44
+    on 103 frames of six clips, boxes within 0.0001 pixels); by itself it finds 40, with boxes up
+    to 1.3 pixels and scores up to 0.11 away.
     """
 
     FLOOR = 0.5
@@ -81,11 +86,9 @@ class YuNet:
         ).reshape(-1)
         scale = np.array(prepared.scale, dtype=np.float32)
         corners, sides = np.split(all_boxes[kept], 2, axis=1)
-        return Faces(
-            np.hstack([corners, corners + sides]) / np.tile(scale, 2),
-            all_scores[kept],
-            np.concatenate(landmarks)[kept] / scale,
-        )
+        ends = np.hstack([corners, corners + sides]) / np.tile(scale, 2)
+        points = np.concatenate(landmarks)[kept] / scale
+        return Faces(ends.astype(np.float32), all_scores[kept], points.astype(np.float32))
 
 
 def _grid(rows: int, columns: int) -> NDArray[np.float32]:

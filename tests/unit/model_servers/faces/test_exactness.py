@@ -8,9 +8,9 @@ import onnxruntime
 import pytest
 from skimage.transform import SimilarityTransform
 
+from model_servers.faces.alignment import similarity
 from model_servers.faces.detectors.scrfd import suppress
 from model_servers.faces.model import ROLES, FacesModel, load
-from model_servers.faces.alignment import similarity
 from model_servers.serving.images import DecodedFrame
 from model_servers.serving.packs import load_packs
 from model_servers.serving.runtime import CPU, Runtime
