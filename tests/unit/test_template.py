@@ -431,3 +431,24 @@ def test_no_template_is_forgotten() -> None:
     folders = ("endpoints", "network", "operations")
     found = [path for folder in folders for path in (ROOT / folder).glob("*.yaml")]
     assert sorted(path.relative_to(ROOT).as_posix() for path in found) == TEMPLATES[1:]
+
+
+def test_a_second_instance_type_takes_the_place_of_the_first_in_a_pool() -> None:
+    endpoint = read_template(ROOT / "endpoints/async_endpoint.yaml")["Resources"]
+    (variant,) = endpoint["EndpointConfig"]["Properties"]["ProductionVariants"]
+    # SageMaker takes one or the other.
+    assert variant["InstanceType"]["Fn::If"][:2] == ["HasFallback", {"Ref": "AWS::NoValue"}]
+    condition, pools, otherwise = variant["InstancePools"]["Fn::If"]
+    assert (condition, otherwise) == ("HasFallback", {"Ref": "AWS::NoValue"})
+    assert [one["Priority"] for one in pools] == [1, 2]
+
+
+def test_services_may_use_the_key_for_this_stacks_queues_topics_and_logs_only(
+    template: Mapping[str, Any],
+) -> None:
+    policy = template["Resources"]["DataKey"]["Properties"]["KeyPolicy"]
+    for statement in policy["Statement"]:
+        if "Service" in statement["Principal"]:
+            (context,) = statement["Condition"].values()
+            (name,) = context
+            assert name.startswith("kms:EncryptionContext:"), statement["Sid"]
