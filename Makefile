@@ -90,6 +90,10 @@ sagemaker-sdk: $(SAGEMAKER) ## Set up the SageMaker SDK, so that the tests also 
 test-slow: $(DEV) ## 200 videos under random faults, 50 uploads at once
 	$(VENV)/bin/pytest -m slow
 
+.PHONY: bench-overhead
+bench-overhead: $(DEV) ## What the orchestration adds: seconds, transitions, invocations, S3 requests
+	$(VENV)/bin/python -m bench.overhead
+
 .PHONY: bench-servers
 bench-servers: $(DEV) ## Model servers against the obvious scripts (LIBRARY_PYTHON= of `screener packs build`)
 	$(VENV)/bin/python -W ignore -m bench.servers $(addprefix --library-python=,$(LIBRARY_PYTHON))
@@ -112,7 +116,7 @@ images-check: $(DEV) ## Lint the Dockerfiles; run the contract suite on what the
 	  cp -r model_servers/serving model_servers/$$name $$folder/app/model_servers/ && \
 	  du -sh $$folder/venv || exit 1; \
 	done
-	SCREENER_SERVING=build/serving $(VENV)/bin/pytest tests/contract
+	SCREENER_SERVING=build/serving $(VENV)/bin/pytest tests/contract/test_model_servers.py tests/contract/test_start_up.py
 
 .PHONY: simulate
 simulate: $(BENCH) ## Cost and latency from 10 to 100,000 videos a day; plots into docs/images

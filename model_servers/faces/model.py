@@ -14,6 +14,7 @@ from model_servers.serving.model import Model
 from model_servers.serving.packs import PackSet
 from model_servers.serving.runtime import Runtime
 from model_servers.serving.runtime import choose_runtime as choose_runtime
+from model_servers.serving.scores import round_score
 from screener.bundles import FrameBundleManifest, FrameEntry
 from screener.observations import Face, FacesFrame, FacesObservations, encode_embedding
 
@@ -82,7 +83,7 @@ class FacesModel(FrameModel[Inputs, Outputs, FacesFrame]):
             faces.append(
                 Face(
                     box=box,
-                    score=boxes.round_score(score),
+                    score=round_score(score),
                     landmarks=landmarks,
                     embedding=encode_embedding(embedding),
                 )

@@ -16,6 +16,7 @@ from model_servers.serving.model import Model
 from model_servers.serving.packs import PackSet
 from model_servers.serving.runtime import Runtime
 from model_servers.serving.runtime import choose_runtime as choose_runtime
+from model_servers.serving.scores import round_score
 from screener.bundles import FrameBundleManifest, FrameEntry
 from screener.errors import InvalidPack
 from screener.observations import Detection, ModerationFrame, ModerationObservations
@@ -162,7 +163,7 @@ class ModerationModel(FrameModel[Inputs, Outputs, ModerationFrame]):
             detections = self._nudenet.postprocess(inputs, outputs.regions)
         return ModerationFrame(
             **time_of(entry),
-            nsfw_probability=None if outputs.nsfw is None else boxes.round_score(outputs.nsfw),
+            nsfw_probability=None if outputs.nsfw is None else round_score(outputs.nsfw),
             detections=detections,
         )
 

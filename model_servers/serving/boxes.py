@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model_servers.serving.scores import round_score
 from screener.observations import Box, Detection
 
 _COORDINATE_DIGITS = 5  # a hundredth of a pixel at 1280: more digits only make the answer longer
-_SCORE_DIGITS = 4
 
 
 class Candidates(NamedTuple):
@@ -71,8 +71,3 @@ def ratio_box(left: float, top: float, right: float, bottom: float) -> Box | Non
 
 def detection(label: str, score: float, box: Box) -> Detection:
     return Detection(label=label, score=round_score(score), box=box)
-
-
-def round_score(score: float) -> float:
-    """A score as observations carry it: four digits, inside [0, 1] whatever rounding did."""
-    return min(1.0, max(0.0, round(float(score), _SCORE_DIGITS)))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model_servers.serving.boxes import round_score
+from model_servers.serving.scores import round_score
 from model_servers.serving.errors import MalformedRequest
 from model_servers.serving.model import Handler, Invocation, Model
 from model_servers.serving.packs import PackSet

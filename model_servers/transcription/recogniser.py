@@ -14,7 +14,7 @@ from faster_whisper.transcribe import (  # type: ignore[import-untyped]
     get_suppressed_tokens,
 )
 
-from model_servers.serving.boxes import round_score
+from model_servers.serving.scores import round_score
 from model_servers.transcription import guard
 from model_servers.transcription.audio import SAMPLE_RATE, Samples
 from model_servers.transcription.speech import Clip

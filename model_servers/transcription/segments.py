@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from model_servers.serving.boxes import round_score
+from model_servers.serving.scores import round_score
 from model_servers.transcription.recogniser import Utterance
 from screener.observations import SpeechSegment, Word
 

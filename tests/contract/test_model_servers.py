@@ -1,5 +1,6 @@
 """What every model server does alike, shown on real processes with real weights."""
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -166,16 +167,22 @@ def test_other_paths_and_methods_are_refused_in_the_same_form(server: ServerProc
 def test_a_client_that_stops_sending_does_not_hold_the_server(
     subject: Subject, server: ServerProcess
 ) -> None:
+    release = threading.Event()
+
     def stalls() -> Iterator[bytes]:
         yield subject.good[:2000]
-        time.sleep(1.6)
+        release.wait()
         yield subject.good[2000:]
 
     with ThreadPoolExecutor() as pool:
         stalled = pool.submit(server.post, stalls(), subject.content_type)
-        time.sleep(0.2)
-        # The good request waits for its turn, and gets it after the timeout of 1 s.
-        assert server.post(subject.good, subject.content_type).status_code == 200
+        try:
+            # Whichever has its turn first: the good request gets its answer.
+            assert server.post(subject.good, subject.content_type).status_code == 200
+            # Longer than the timeout of 1 s that this server has.
+            time.sleep(2.5)
+        finally:
+            release.set()
         response = stalled.result()
     assert response.status_code == 408
     assert problem(response) == "BodyTimeout"

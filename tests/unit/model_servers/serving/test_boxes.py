@@ -43,9 +43,3 @@ def test_a_box_is_cut_off_at_the_frame() -> None:
     assert boxes.ratio_box(-0.1, 0.5, 0.25, 1.5) == Box(left=0, top=0.5, width=0.25, height=0.5)
     assert boxes.ratio_box(1.2, 0.1, 1.4, 0.3) is None
     assert boxes.ratio_box(0.3, 0.3, 0.3, 0.9) is None
-
-
-def test_scores_stay_inside_their_range_whatever_rounding_does() -> None:
-    assert boxes.round_score(1.0000001) == 1.0
-    assert boxes.round_score(-1e-9) == 0.0
-    assert boxes.round_score(np.float32(0.123456)) == 0.1235
