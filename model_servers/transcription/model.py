@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model_servers.serving.scores import round_score
 from model_servers.serving.errors import MalformedRequest
 from model_servers.serving.model import Handler, Invocation, Model
 from model_servers.serving.packs import PackSet
 from model_servers.serving.pipeline import map_ordered, run_halving
 from model_servers.serving.runtime import Runtime
+from model_servers.serving.scores import round_score
 from model_servers.serving.timings import Stopwatch
 from model_servers.transcription.audio import SAMPLE_RATE, Samples, decode_audio
 from model_servers.transcription.recogniser import Recogniser, Utterance
