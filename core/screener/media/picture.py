@@ -13,11 +13,12 @@ from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc, VideoReformatter
 
 _TIME_BASE = Fraction(1, 1000)
 # Numbers of ISO/IEC 23091-2, which both AVColorSpace and swscale's SWS_CS_* use here.
 _BT709, _UNSPECIFIED, _BT601, _BT2020 = 1, 2, 5, 9
+_HDR = frozenset({int(ColorTrc.SMPTE2084), int(ColorTrc.ARIB_STD_B67)})
 _LARGEST_SD_HEIGHT = 576
 _MAX_JPEG_SIDE = 65_500
 _MATRIX = struct.Struct("=9i")
@@ -121,6 +122,10 @@ class Renderer:
             dst_colorspace=_BT601,
             src_color_range=_range_of(frame),
             dst_color_range=ColorRange.JPEG,
+            # HDR shown as if it were SDR is dull and dark; its reference white becomes white.
+            # The table for this takes FFmpeg two seconds, once for each decoder.
+            dst_color_trc=ColorTrc.BT709 if frame.color_trc in _HDR else None,
+            dst_color_primaries=ColorPrimaries.BT709 if frame.color_trc in _HDR else None,
             threads=1,
         )
         return self._filter(picture, self._orientation) if self._orientation else picture
