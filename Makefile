@@ -76,7 +76,7 @@ template: $(DEV) $(SAM) $(SCAN) ## State machine check, cfn-lint, policy scan, s
 	$(VENV)/bin/cfn-lint template.yaml endpoints/*.yaml operations/*.yaml network/*.yaml
 	.venv-scan/bin/checkov --config-file .checkov.yaml
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint --region us-east-1
-	SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .venv-sam/bin/sam build
+	SAM_CLI_TELEMETRY=0 UV_NETWORK="$(UV_NETWORK)" .venv-sam/bin/sam build
 
 .PHONY: test
 test: lint template ## Everything: lint, template checks, all tests
@@ -125,11 +125,11 @@ simulate: $(BENCH) ## Cost and latency from 10 to 100,000 videos a day; plots in
 ENV ?= dev
 .PHONY: deploy
 deploy: $(LAPTOP) $(SAM) ## To AWS: images, packs, build, deploy, smoke test (ENV=dev, ONLY="stack smoke")
-	$(VENV)/bin/screener deploy --env $(ENV) $(foreach step,$(ONLY),--only $(step))
+	UV_NETWORK="$(UV_NETWORK)" $(VENV)/bin/screener deploy --env $(ENV) $(foreach step,$(ONLY),--only $(step))
 
 .PHONY: lock
 lock: $(UV) ## Resolve requirements/*.in anew into the hashed lock files
-	for name in uv laptop dev bench sam sagemaker; do \
+	for name in uv laptop dev bench sam scan sagemaker; do \
 	  $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --override requirements/overrides.in requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	done
