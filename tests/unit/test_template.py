@@ -14,6 +14,7 @@ import pytest
 import yaml
 from samtranslator.translator.transform import transform
 
+from bench.simulation import assumptions
 from local.operate.parameters import parameters_page
 from local.operate.templates import read_template
 from local.stack.plan import read_plan
@@ -452,3 +453,23 @@ def test_services_may_use_the_key_for_this_stacks_queues_topics_and_logs_only(
             (context,) = statement["Condition"].values()
             (name,) = context
             assert name.startswith("kms:EncryptionContext:"), statement["Sid"]
+
+
+def test_endpoints_scale_with_the_numbers_that_the_simulation_justifies(
+    template: Mapping[str, Any],
+) -> None:
+    numbers = assumptions.load(assumptions.SHIPPED).scaling
+    endpoint = read_template(ROOT / "endpoints/async_endpoint.yaml")["Resources"]
+    grow = endpoint["GrowPolicy"]["Properties"]["TargetTrackingScalingPolicyConfiguration"]
+    assert grow["TargetValue"] == numbers.target_backlog_per_instance
+    assert grow["ScaleOutCooldown"] == numbers.scale_out_cooldown_seconds
+    assert grow["DisableScaleIn"] is not numbers.tracking_scales_in
+    wake = endpoint["WakePolicy"]["Properties"]["StepScalingPolicyConfiguration"]
+    assert wake["StepAdjustments"][0]["ScalingAdjustment"] == numbers.wake_instances
+    assert endpoint["WakeAlarm"]["Properties"]["EvaluationPeriods"] == numbers.wake_periods
+    shrink = endpoint["ShrinkPolicy"]["Properties"]["StepScalingPolicyConfiguration"]
+    assert shrink["Cooldown"] == numbers.scale_in_cooldown_seconds
+    assert shrink["StepAdjustments"][0]["ScalingAdjustment"] == -100 * numbers.shrink_share
+    assert endpoint["ShrinkAlarm"]["Properties"]["Threshold"] == numbers.shrink_below
+    assert template["Parameters"]["ScaleInAfterMinutes"]["Default"] == numbers.shrink_periods
+    assert endpoint["ScalableTarget"]["Properties"]["MinCapacity"] == numbers.min_instances
