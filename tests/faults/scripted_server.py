@@ -3,7 +3,8 @@
     python -m tests.faults.scripted_server ANALYZER CONTROL_FOLDER
 
 `CONTROL_FOLDER/{analyzer}.json` says how to behave, read anew for every request; each request
-adds a line to `CONTROL_FOLDER/{analyzer}.requests`. Its answers are real observations, typed and
+adds a line to `CONTROL_FOLDER/{analyzer}.requests`, each good answer that was sent one to
+`CONTROL_FOLDER/{analyzer}.answers`. Its answers are real observations, typed and
 with the times of the bundle's frames, in which nothing was found.
 """
 
@@ -98,6 +99,7 @@ class Script:
     def __init__(self, analyzer: Analyzer, folder: Path) -> None:
         self._behaviour = folder / f"{analyzer}.json"
         self._requests = folder / f"{analyzer}.requests"
+        self._answers = folder / f"{analyzer}.answers"
 
     def behaviour(self) -> dict[str, Any]:
         try:
@@ -106,10 +108,11 @@ class Script:
             return {"mode": "answer"}
         return script
 
-    def note(self, line: dict[str, Any]) -> None:
-        # One write to a file opened for appending: lines of several servers stay whole.
-        with self._requests.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+    def note_request(self, line: dict[str, Any]) -> None:
+        _append(self._requests, line)
+
+    def note_answer(self, line: dict[str, Any]) -> None:
+        _append(self._answers, line)
 
     def mode_for(self, request_id: str) -> str:
         """What to do with a request. Chaos depends on its seed and the request alone."""
@@ -120,6 +123,12 @@ class Script:
         if digest[0] / 256 >= script["rate"]:
             return "answer"
         return CHAOS[digest[1] % len(CHAOS)]
+
+
+def _append(file: Path, line: dict[str, Any]) -> None:
+    # One write to a file opened for appending: lines of several servers stay whole.
+    with file.open("a") as target:
+        target.write(json.dumps(line) + "\n")
 
 
 def handler(analyzer: Analyzer, script: Script) -> type[BaseHTTPRequestHandler]:
@@ -137,14 +146,15 @@ def handler(analyzer: Analyzer, script: Script) -> type[BaseHTTPRequestHandler]:
             )
             request_id = self.headers.get("X-Amzn-SageMaker-Inference-Id", attributes.video_id)
             mode = script.mode_for(f"{analyzer}:{attributes.video_id}:{request_id}")
-            script.note({"video_id": attributes.video_id, "chunk": attributes.chunk, "mode": mode})
+            line = {"video_id": attributes.video_id, "chunk": attributes.chunk, "mode": mode}
+            script.note_request(line)
             answer = observations(analyzer, attributes, body).model_dump_json().encode()
             match mode:
-                case "answer":
+                case "answer" | "slow":
+                    if mode == "slow":
+                        time.sleep(script.behaviour().get("seconds", SLOW_SECONDS))
                     self._answer(200, answer)
-                case "slow":
-                    time.sleep(script.behaviour().get("seconds", SLOW_SECONDS))
-                    self._answer(200, answer)
+                    script.note_answer(line)
                 case "error":
                     self._answer(500, b'{"error": {"type": "InferenceFailed", "message": "x"}}')
                 case "memory":

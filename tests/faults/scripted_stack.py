@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,15 +89,13 @@ class ScriptedStack(Stack):
             )
         return counts
 
-    def answers(self, modes: Collection[str]) -> list[tuple[Analyzer, str]]:
-        """Analyzer and video of every request that a model server treated in one of the modes."""
+    def answers(self) -> list[tuple[Analyzer, str]]:
+        """Analyzer and video of every good answer that a model server sent."""
         found = []
         for analyzer in Analyzer:
-            file = self.control / f"{analyzer}.requests"
-            for line in file.read_text().splitlines() if file.exists() else []:
-                request = json.loads(line)
-                if request["mode"] in modes:
-                    found.append((analyzer, request["video_id"]))
+            file = self.control / f"{analyzer}.answers"
+            lines = file.read_text().splitlines() if file.exists() else []
+            found += [(analyzer, str(json.loads(line)["video_id"])) for line in lines]
         return found
 
     def screen(self, key: str, content: bytes | None = None) -> ExecutionRecord:
