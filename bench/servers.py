@@ -29,10 +29,23 @@ from local.packs.places import Places
 from local.packs.selection import select_packs
 from screener.observations import Analyzer
 from screener.packs import InstalledPack
+from tests.frame_bundles import bundle_of
 from tests.server_process import ServerProcess
+from tests.speech import audio_file, tone
 
 TAR, FLAC = "application/x-tar", "audio/flac"
+_FACES_NAME = "baseline_faces"
 CORES = len(os.sched_getaffinity(0))
+
+
+class Cost(NamedTuple):
+    """What one run took: wall time, and processor time of all its threads together."""
+
+    seconds: float
+    cpu_s: float
+
+    def times(self, factor: float) -> "Cost":
+        return Cost(self.seconds * factor, self.cpu_s * factor)
 
 
 class Stage(NamedTuple):
@@ -41,8 +54,8 @@ class Stage(NamedTuple):
     name: str
     analyzer: Analyzer
     roles: tuple[str, ...]
-    baseline: Callable[["Bench"], float | None]
-    """Seconds of the obvious way; None when its libraries are not here."""
+    baseline: Callable[["Bench"], Cost | None]
+    """The obvious way; None when its libraries are not here."""
     networks: Callable[["Bench", Any], list[floor.Network]] = lambda _, __: []
 
 
@@ -65,8 +78,8 @@ class Bench:
         pack = self._packs[analyzer, role]
         return pack.path_of(pack.pack.files[0].path)
 
-    def script(self, name: str, *arguments: str | Path, python: str = sys.executable) -> float:
-        """Seconds that a baseline reports."""
+    def script(self, name: str, *arguments: str | Path, python: str = sys.executable) -> Cost:
+        """What a baseline reports."""
         done = subprocess.run(
             [python, "-m", f"bench.baseline.{name}", *map(str, arguments)],
             cwd=REPOSITORY,
@@ -76,35 +89,40 @@ class Bench:
         )
         if done.returncode:
             raise SystemExit(f"bench.baseline.{name} failed:\n{done.stderr[-2000:]}")
-        return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
+        reported = json.loads(done.stdout.splitlines()[-1])
+        return Cost(reported["seconds"], reported["cpu_s"])
 
 
-def moderation(bench: Bench) -> float | None:
+def moderation(bench: Bench) -> Cost | None:
     return bench.script("moderation", bench.material.frames)
 
 
-def moderation_with_keras(bench: Bench) -> float | None:
+def moderation_with_keras(bench: Bench) -> Cost | None:
     """NudeNet as it is plus OpenNSFW on Keras, which live in two environments."""
     if not bench.library_python:
         return None
-    keras = bench.script(
-        "moderation", bench.material.frames, "--keras", python=bench.library_python
-    )
-    return keras + bench.script("nudenet", bench.material.frames)
+    # An eighth of the frames: Keras takes long for one, and the same for each.
+    few = bench.folder / "few"
+    few.mkdir(exist_ok=True)
+    for file in sorted(bench.material.frames.glob("*.jpg"))[::8]:
+        (few / file.name).write_bytes(file.read_bytes())
+    keras = bench.script("moderation", few, "--keras", python=bench.library_python).times(8)
+    nudenet = bench.script("nudenet", bench.material.frames)
+    return Cost(keras.seconds + nudenet.seconds, keras.cpu_s + nudenet.cpu_s)
 
 
-def faces(bench: Bench) -> float | None:
-    # FaceAnalysis wants its networks in ROOT/models/NAME, and asks no more of their names.
-    folder = bench.folder / "insightface" / "models" / "bench"
+def faces(bench: Bench) -> Cost | None:
+    # FaceAnalysis wants its networks in ROOT/models/NAME, unless a folder NAME lies here.
+    folder = bench.folder / "insightface" / "models" / _FACES_NAME
     folder.mkdir(parents=True, exist_ok=True)
     for role in ("detector", "recogniser"):
         link = folder / f"{role}.onnx"
         if not link.exists():
             link.symlink_to(bench.network(Analyzer.FACES, role))
-    return bench.script("faces", bench.material.frames, folder.parents[1], "bench")
+    return bench.script("faces", bench.material.frames, folder.parents[1], _FACES_NAME)
 
 
-def objects(bench: Bench) -> float | None:
+def objects(bench: Bench) -> Cost | None:
     mirror = Places().mirror
     weights = mirror / "yolo" / "yolov8n.pt" if mirror else None
     if not bench.library_python or weights is None or not weights.exists():
@@ -112,7 +130,7 @@ def objects(bench: Bench) -> float | None:
     return bench.script("objects", bench.material.frames, weights, python=bench.library_python)
 
 
-def transcription(bench: Bench) -> float | None:
+def transcription(bench: Bench) -> Cost | None:
     pack = bench.pack(Analyzer.TRANSCRIPTION, "speech")
     return bench.script("transcription", bench.material.audio, pack.folder) if pack else None
 
@@ -160,7 +178,8 @@ def run(bench: Bench, stage: Stage, rounds: int, gemm_rate: float) -> tables.Row
     folders = [pack.folder for pack in packs if pack]
     audio = stage.analyzer is Analyzer.TRANSCRIPTION
     body = (bench.material.audio if audio else bench.material.bundle).read_bytes()
-    theirs, ours = [], []
+    theirs: list[Cost] = []
+    ours: list[Cost] = []
     with ServerProcess(stage.analyzer, folders) as server:
         server.wait_ready()
         for _ in range(rounds):
@@ -169,20 +188,23 @@ def run(bench: Bench, stage: Stage, rounds: int, gemm_rate: float) -> tables.Row
                 print(f"{stage.name}: left out, needs --library-python and the mirror's weights")
                 return None
             theirs.append(baseline)
-            started = time.perf_counter()
+            started, cpu_started = time.perf_counter(), _cpu_s(server.process.pid)
             answer = server.post(body, FLAC if audio else TAR)
-            ours.append(time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            ours.append(Cost(seconds, _cpu_s(server.process.pid) - cpu_started))
             answer.raise_for_status()
         peak_mb = _peak_mb(server.process.pid)
     networks = stage.networks(bench, answer.json())
     frames = bench.material.frame_count
     return tables.Row(
         stage=stage.name,
-        baseline_s=min(theirs),
-        ours_s=min(ours),
+        baseline_s=min(cost.seconds for cost in theirs),
+        ours_s=min(cost.seconds for cost in ours),
+        baseline_cpu_s=min(cost.cpu_s for cost in theirs),
+        ours_cpu_s=min(cost.cpu_s for cost in ours),
         peak_mb=peak_mb,
-        networks_s=floor.networks_alone(networks, frames, CORES) if networks else None,
-        arithmetic_s=sum(map(floor.operations, networks)) * frames / gemm_rate
+        networks_cpu_s=floor.networks_alone(networks, frames) if networks else None,
+        arithmetic_cpu_s=sum(map(floor.operations, networks)) * frames / gemm_rate
         if networks
         else None,
     )
@@ -196,7 +218,7 @@ def start_up(bench: Bench, rounds: int) -> list[tables.StartUp]:
         packs = [bench.pack(analyzer, role) for role in stage.roles]
         if not all(packs):
             continue
-        body, kind = _one_input(bench, frame, analyzer)
+        body, kind = _one_input(frame, analyzer)
         ready, first = [], []
         for _ in range(rounds):
             started = time.perf_counter()
@@ -210,18 +232,21 @@ def start_up(bench: Bench, rounds: int) -> list[tables.StartUp]:
     return rows
 
 
-def _one_input(bench: Bench, frame: Path, analyzer: Analyzer) -> tuple[bytes, str]:
-    from tests.frame_bundles import bundle_of
-
+def _one_input(frame: Path, analyzer: Analyzer) -> tuple[bytes, str]:
     if analyzer is Analyzer.TRANSCRIPTION:
-        from tests.speech import audio_file, tone
-
         return audio_file(tone(2)), FLAC
     return bundle_of([frame.read_bytes()]), TAR
 
 
 def _peak_mb(pid: int) -> float:
     return _status_mb(pid, "VmHWM")
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor time of all threads of a process so far."""
+    # The second field is a name in parentheses, which may hold spaces.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _status_mb(pid: int, field: str) -> float:
@@ -240,7 +265,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), arguments.library_python)
-        gemm_rate = floor.gemm_rate(CORES)
+        gemm_rate = floor.gemm_rate()
         rows = []
         for stage in STAGES:
             if arguments.only in stage.name:
