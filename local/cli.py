@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from local import judging
-from local.commands import executions, run, stack
+from local.commands import executions, probe, redrive, run, stack
 from local.operate import cli as operate
 from local.packs.cli import app as packs
 from local.runs.outcome import ExitCode
@@ -26,12 +26,14 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(help=run.HELP)(run.run)
+app.command(name="probe", help=probe.HELP)(probe.probe_command)
 app.command(help=stack.UP_HELP)(stack.up)
 app.command()(stack.down)
 app.command()(stack.status)
 app.command()(stack.logs)
 app.command(name="executions")(executions.executions)
 app.command()(executions.show)
+app.command(help=redrive.HELP)(redrive.redrive)
 app.add_typer(packs, name="packs")
 operate.register(app)
 judging.register(app)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from local.commands.place import ROOT, home
+from local.commands.sampling import parse_sampling
 from local.runs.display import Display, LiveDisplay, PlainDisplay
 from local.runs.outcome import RunOutcome
 from local.runs.screening import check_file
@@ -31,6 +32,8 @@ Examples:
   screener run clip.mp4
 
   screener run *.mov --out documents --json | jq .document.verdict.decision
+
+  screener run film.mp4 --sampling '{"strategy": "adaptive", "frames_per_second": 2}'
 """
 
 
@@ -46,6 +49,10 @@ def run(
     report: Annotated[
         bool, typer.Option(help="Also write the page that explains the verdict.")
     ] = True,
+    sampling: Annotated[
+        str | None,
+        typer.Option(help="How frames are chosen, as JSON, on a stack of its own."),
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option(help="Give up after this many seconds.", min=1)
     ] = None,
@@ -55,7 +62,8 @@ def run(
     progress = Console(stderr=True)
     # Progress on the error stream: standard output holds the result alone.
     display: Display = LiveDisplay(progress) if progress.is_terminal else PlainDisplay(progress)
-    with some_stack(ROOT, home(), lambda: _say_starting(progress)) as stack:
+    parameters = {"Sampling": parse_sampling(sampling).model_dump_json()} if sampling else {}
+    with some_stack(ROOT, home(), lambda: _say_starting(progress), parameters) as stack:
         outcomes = screen(paths, stack, display, out=out, timeout_seconds=timeout, reports=report)
         if as_json:
             for outcome in outcomes:

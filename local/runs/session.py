@@ -1,7 +1,7 @@
 """`screener run`: find or start a stack, screen videos on it, collect the outcomes."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,25 +34,42 @@ class StackLost(ScreenerError):
     """The stack stopped answering while it was used."""
 
 
+class StackIsUp(ScreenerError):
+    """A stack of its own was asked for while one is up."""
+
+
 @contextmanager
-def some_stack(root: Path, home: Path, on_start: Callable[[], None]) -> Iterator[StackDescription]:
+def some_stack(
+    root: Path,
+    home: Path,
+    on_start: Callable[[], None],
+    parameters: Mapping[str, str] | None = None,
+) -> Iterator[StackDescription]:
     """The stack that is up, or one that lives as long as the context.
 
     Args:
         root: the checkout.
         home: SCREENER_HOME.
         on_start: called before a stack is started.
+        parameters: template parameters that differ from their defaults.
 
     Raises:
         StackFailed: none is up, and none could be started.
+        StackIsUp: parameters are given, but the stack that is up has its own.
     """
     folder = StackFolder(home, root)
     running = folder.running()
     if running is not None:
+        if parameters:
+            raise StackIsUp(
+                f"the stack that is up has its own {', '.join(parameters)}; `screener down` ends it"
+            )
         yield running
         return
     on_start()
-    process = StackProcess(folder, root=root, home=home, keep_warm=True)
+    process = StackProcess(
+        folder, root=root, home=home, keep_warm=True, parameters=parameters or {}
+    )
     try:
         yield process.description
     finally:
