@@ -27,7 +27,7 @@ from screener.document import Document
 from screener.observations import Analyzer
 from tests import model_packs
 from tests.faults.faulty_stack import AWS_FAULTS, REQUESTS, TEST_CLIENT, AwsFault
-from tests.local_stack import REPOSITORY, Stack
+from tests.local_stack import REPOSITORY, Command, Stack
 from tests.tiny_clips import tiny_clip
 
 _ROLES = (
@@ -46,6 +46,7 @@ class ScriptedStack(Stack):
     def __init__(self, description: StackDescription, control: Path) -> None:
         super().__init__(description)
         self.control = control
+        self.command = Command(control.parent)
         # Not hit by faults that are meant for the stack.
         config = Config(user_agent_extra=TEST_CLIENT, s3={"addressing_style": "path"})
         arguments: dict[str, Any] = {
@@ -183,7 +184,8 @@ def scripted_stack(
     home = packs_home or folder
     if packs_home is None:
         make_packs(home)
-    instance = StackFolder(folder, REPOSITORY).new_instance()
+    stacks = StackFolder(folder, REPOSITORY)
+    instance = stacks.new_instance()
     servers = {
         str(analyzer): [
             sys.executable, "-m", "tests.faults.scripted_server", str(analyzer), str(control)
@@ -195,6 +197,8 @@ def scripted_stack(
         *("--root", str(REPOSITORY), "--home", str(home), "--folder", str(instance)),
         *("--parameters", json.dumps(parameters or {})),
         *("--servers", json.dumps(servers), "--end-with-stdin"),
+        # So that the command finds it, with this folder as its home.
+        *("--state-file", str(stacks.state_file)),
     ]
     with (instance / "logs" / "stderr.log").open("wb") as errors:
         process = subprocess.Popen(

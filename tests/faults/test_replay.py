@@ -101,3 +101,18 @@ def test_extraction_is_not_repeated_by_a_redrive(scripted: ScriptedStack) -> Non
 def _written(scripted: ScriptedStack, key: str) -> str:
     head = scripted.s3.head_object(Bucket=scripted.description.work_bucket, Key=key)
     return f"{head['LastModified']} {head['ETag']}"
+
+
+def test_the_command_redrives_by_the_videos_name_and_tells_the_end(
+    scripted: ScriptedStack,
+) -> None:
+    scripted.behave(Analyzer.FACES, "error")
+    scripted.screen("by-command.mp4", tiny_clip(seed=54))
+    again = scripted.command("redrive", "by-command.mp4")
+    assert (again.returncode, "IncompleteAnalysis" in again.stdout) == (3, True), again.stderr
+    scripted.heal()
+    mended = scripted.command("redrive", "by-command.mp4")
+    assert (mended.returncode, "SUCCEEDED" in mended.stdout) == (0, True), mended.stderr
+    refused = scripted.command("redrive", "by-command.mp4")
+    assert refused.returncode == 70
+    assert "SUCCEEDED cannot be redriven" in refused.stderr
