@@ -11,6 +11,7 @@ process that holds no credentials, can open no file and no socket, and dies at i
     s3.py          both for S3: reads by range, writes in parts
     container.py   opens a container without following it anywhere
     probing.py     what a container says, and whether it is true
+    packets.py     packets of both streams on one clock, going on behind damage
     timeline.py    exact time: stream timestamps -> one timeline starting at 0
     sampler.py     which frames are wanted, by their times alone
     selection.py   which of them are kept, by what they show

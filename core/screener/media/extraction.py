@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import Any
 
 import av
 import av.error
@@ -34,6 +33,7 @@ from screener.media.decoding import (
 from screener.media.facts import Extraction, ExtractionOrder
 from screener.media.groups import Coded, GroupPlanner, Job, Wanted
 from screener.media.numbering import FrameCounter
+from screener.media.packets import ClockedPackets
 from screener.media.sampler import EveryInterval, KeyFrames, Picker, RangePicker
 from screener.media.selection import Candidate, Selector, signature_of
 from screener.media.sound_lane import SoundLane
@@ -46,7 +46,6 @@ _WARM_UP_SECONDS = 1
 """Decoders of lossy audio need a few packets before their output is exact."""
 _BELIEVED_LATE_SECONDS = 60
 """A sound this much later than the end that probing found has a damaged time."""
-_MAX_DEMUX_ERRORS = 100
 
 
 def extract(link: ChildChannel, order: ExtractionOrder) -> Extraction:
@@ -94,11 +93,9 @@ class _Pass:
         self._end = None if order.end_ms is None else Fraction(order.end_ms, 1000)
         self._picker = RangePicker(_picker(order), self._start, self._end)
         self._selector = Selector(order.sampling)
-        self._clock = opened.timeline()
-        self._first_shift = -opened.origin
+        self._packets = ClockedPackets(opened)
         self._kept: list[_Kept] = []
-        self._data_end = Fraction(0)
-        self._demux_errors = 0
+        self._counted_end = Fraction(0)
         self._lost = self._damaged = self._refused = self._decoded = 0
 
     def run(self) -> Extraction:
@@ -143,7 +140,7 @@ class _Pass:
             yield from planner.feed(
                 Coded(packet, pts, packet.size, is_key, is_shown=not packet.is_discard)
             )
-            if self._picker.has_passed_end and self._sound.is_done(self._data_end):
+            if self._is_past_end():
                 return
         yield from planner.finish()
 
@@ -154,7 +151,7 @@ class _Pass:
         decoder = new_decoder(self._opened.video, self._order.limits, max(2, self._threads))
         for packet in chain(self._video_packets(), [None]):
             if packet is not None and packet.dts is not None:
-                counter.sent(packet.dts * self._base + self._first_shift)
+                counter.sent(packet.dts * self._base + self._packets.first_shift)
             try:
                 frames = decoder.decode(packet)
             except av.error.MemoryError:
@@ -170,7 +167,7 @@ class _Pass:
                     kept = [(wanted, shown.pts, render(frame))]
                     self._collect(Decoded(kept, decoded=1, damaged=int(frame.is_corrupt)))
         self._base = 1 / self._opened.frame_rate
-        self._data_end = max(self._data_end, counter.end)
+        self._counted_end = counter.end
         return counter.count
 
     def _collect(self, result: Decoded[Candidate]) -> None:
@@ -202,39 +199,18 @@ class _Pass:
     # -- packets -----------------------------------------------------------------------------
 
     def _video_packets(self) -> Iterator[Packet[VideoStream]]:
-        """The video's packets on one clock; audio packets go to the sound thread on the way."""
-        audio = self._opened.audio
-        for packet in self._all_packets():
-            base = Fraction(packet.time_base)
-            length = self._opened.length_of(packet)
-            decoding_time = None if packet.dts is None else packet.dts * base
-            shift = self._clock.follow(packet.stream_index, decoding_time, length)
-            if packet.pts is not None:
-                self._data_end = max(self._data_end, packet.pts * base + shift + length)
-            if audio is not None and packet.stream_index == audio.index:
+        """The video's packets; audio packets go to the sound thread on the way."""
+        for packet, shift, is_video in self._packets:
+            if is_video:
+                yield packet
+            else:
                 self._sound.feed(packet, shift)
                 if self._is_past_end():
                     return
-            elif packet.stream_index == self._opened.video.index:
-                if packet.pts is not None and shift != self._first_shift:
-                    packet.pts += round((shift - self._first_shift) / base)
-                yield packet
 
     def _is_past_end(self) -> bool:
-        """Whether only sound is left and there is none in this range either."""
-        return self._picker.has_passed_end and self._sound.is_done(self._data_end)
-
-    def _all_packets(self) -> Iterator[Packet[Any]]:
-        while self._demux_errors < _MAX_DEMUX_ERRORS:
-            try:
-                yield from self._opened.packets(self._opened.video, self._opened.audio)
-            except av.error.MemoryError:
-                raise
-            except av.FFmpegError:
-                # Many demuxers find their way again behind the damage.
-                self._demux_errors += 1
-            else:
-                return
+        """Whether nothing that follows belongs to this range."""
+        return self._picker.has_passed_end and self._sound.is_done(self._packets.end)
 
     def _seek(self) -> None:
         """Go to a key frame at or before everything that this range needs."""
@@ -251,7 +227,7 @@ class _Pass:
     # -- times -------------------------------------------------------------------------------
 
     def _seconds(self, pts: int) -> Fraction:
-        return pts * self._base + self._first_shift
+        return pts * self._base + self._packets.first_shift
 
     # -- sound -------------------------------------------------------------------------------
 
@@ -268,6 +244,10 @@ class _Pass:
             latest=Fraction(self._order.duration_ms, 1000) + _BELIEVED_LATE_SECONDS,
         )
 
+    @property
+    def _data_end(self) -> Fraction:
+        return max(self._packets.end, self._counted_end)
+
     # -- result ------------------------------------------------------------------------------
 
     def _report(self, sound: SoundSummary | None, seen: int) -> Extraction:
@@ -276,7 +256,7 @@ class _Pass:
             "corrupt_video_packets": self._refused,
             "corrupt_audio_packets": sound.refused_packets if sound else 0,
             "corrupt_audio_times": sound.refused_times if sound else 0,
-            "unreadable_parts": self._demux_errors,
+            "unreadable_parts": self._packets.errors,
         }
         if self._end is None:
             missing_ms = self._order.duration_ms - timeline.to_ms(self._data_end)

@@ -22,6 +22,7 @@ from screener.media.container import (
     too_many_pixels,
 )
 from screener.media.facts import AudioTrack, MediaFacts, MediaLimits, ProbeTask
+from screener.media.packets import ClockedPackets
 
 _MAX_TRIAL_PACKETS = 600
 _MAX_TRIAL_BYTES = 64 * 1024 * 1024
@@ -157,23 +158,8 @@ def _measured_duration(opened: OpenVideo) -> tuple[Fraction, bool]:
 
     A clock that jumped, or packets without times, cannot be sought in.
     """
-    clock = opened.timeline()
-    end, untimed = Fraction(0), 0
-    try:
-        for packet in opened.packets(opened.video, opened.audio):
-            if packet.pts is None:
-                untimed += packet.stream is opened.video
-                continue
-            base = packet.time_base
-            length = opened.length_of(packet)
-            decoding_time = None if packet.dts is None else packet.dts * base
-            shift = clock.follow(packet.stream_index, decoding_time, length)
-            end = max(end, packet.pts * base + shift + length)
-    except av.error.MemoryError:
-        raise
-    except av.FFmpegError:
-        # The rest is damaged: what was read so far is the video.
-        pass
+    packets = ClockedPackets(opened)
+    untimed = sum(packet.pts is None for packet, _, is_video in packets if is_video)
     if untimed:
-        return max(end, untimed / opened.frame_rate), False
-    return end, clock.jumps == 0
+        return max(packets.end, untimed / opened.frame_rate), False
+    return packets.end, not packets.has_jumped

@@ -28,7 +28,8 @@ SILENCE_DBFS = -60.0
 _LEVEL_WINDOW = SAMPLE_RATE // 10
 _JITTER_SECONDS = Fraction(1, 20)
 """Timestamps of millisecond containers wander this much around a steady clock."""
-_BLOCK = 4096
+_BLOCK = 8192
+"""Samples that are resampled, measured and encoded at once."""
 
 
 @dataclass
@@ -66,6 +67,7 @@ class _Writer:
             self.samples += block.size
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
+        # Once a sound was heard, levels do not matter any more.
         self.silent = self.silent and _is_silent(samples)
 
     def close(self) -> None:
@@ -78,11 +80,11 @@ class _Writer:
 def _is_silent(samples: NDArray[np.int16]) -> bool:
     """Whether no window of 100 ms (or what there is) is louder than `SILENCE_DBFS`."""
     limit = (32_768 * 10 ** (SILENCE_DBFS / 20)) ** 2
-    for start in range(0, samples.size, _LEVEL_WINDOW):
-        window = samples[start : start + _LEVEL_WINDOW].astype(np.float64)
-        if float(np.mean(window * window)) > limit:
-            return False
-    return True
+    whole = samples.size // _LEVEL_WINDOW * _LEVEL_WINDOW
+    power = np.square(samples.astype(np.float32))
+    windows = power[:whole].reshape(-1, _LEVEL_WINDOW).mean(axis=1)
+    rest = power[whole:]
+    return not (windows > limit).any() and (not rest.size or float(rest.mean()) <= limit)
 
 
 @dataclass
@@ -93,7 +95,7 @@ class _Segment:
     first_output: int
     """Sample number on the 16 kHz timeline of this segment's first output sample."""
     resampler: av.AudioResampler = field(
-        default_factory=lambda: av.AudioResampler("s16", "mono", SAMPLE_RATE)
+        default_factory=lambda: av.AudioResampler("s16", "mono", SAMPLE_RATE, _BLOCK)
     )
     taken: int = 0
     given: int = 0
