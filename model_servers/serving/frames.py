@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, NamedTuple, TypeVar
 
+import cv2
 import numpy as np
 
 from model_servers.serving.errors import MalformedRequest
@@ -40,6 +41,8 @@ class FrameModel(ABC, Generic[Inputs, Outputs, Observed]):
     def __init__(self, packs: PackSet, runtime: Runtime) -> None:
         self.packs = packs.references
         self.runtime = runtime
+        # The frames keep every core busy already; OpenCV's own threads would only compete.
+        cv2.setNumThreads(1)
         self._workers = ThreadPoolExecutor(runtime.workers, thread_name_prefix="frames")
 
     @abstractmethod

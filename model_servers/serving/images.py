@@ -1,4 +1,9 @@
-"""JPEG bytes to pixels, once per frame."""
+"""JPEG bytes to pixels, once per frame, at full size.
+
+The JPEG format could be decoded at half the size for the networks that take small pictures.
+That saves 0.5 of about 30 ms a frame, and moved OpenNSFW's score by up to 0.1 and NudeNet's by
+0.03 (105 real frames), so it is not done.
+"""
 
 import io
 from typing import NamedTuple
@@ -44,9 +49,12 @@ def decode(frame: Frame, width: int, height: int) -> DecodedFrame:
     # OpenCV fills what is missing with grey and does not say so.
     if not jpeg.rstrip(b"\0").endswith(_END_OF_IMAGE):
         raise InvalidBundle(f"{name} is cut off")
-    pixels = cv2.imdecode(
-        np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    )
+    try:
+        pixels = cv2.imdecode(
+            np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error as cause:
+        raise InvalidBundle(f"{name} cannot be decoded") from cause
     if pixels is None or pixels.shape != (height, width, 3):
         raise InvalidBundle(f"{name} cannot be decoded")
     return DecodedFrame(np.asarray(pixels, dtype=np.uint8), width, height)
