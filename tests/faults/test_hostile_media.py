@@ -24,7 +24,7 @@ from screener.sampling import Sampling, SamplingStrategy
 from tests.media_clips import Sound, steady, tone, write_clip
 
 LIMITS = MediaLimits(wall_seconds=60, cpu_seconds=120)
-FUZZ_CASES = 48
+FUZZ_CASES = 32
 
 # The generator says "none" for what must be refused; these are the reasons it must be given.
 REASONS = {
