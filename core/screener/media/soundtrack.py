@@ -8,7 +8,7 @@ the track's first sample: neighbouring ranges then produce the same samples wher
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -89,21 +89,43 @@ def _is_silent(samples: NDArray[np.int16]) -> bool:
 
 @dataclass
 class _Segment:
-    """A stretch of audio without gaps: one resampler, one clock."""
+    """A stretch of audio without gaps: one clock, one mixer, one resampler."""
 
     rate: int
+    layout: str
+    sample_format: str
     first_output: int
     """Sample number on the 16 kHz timeline of this segment's first output sample."""
-    resampler: av.AudioResampler = field(
-        default_factory=lambda: av.AudioResampler("s16", "mono", SAMPLE_RATE, _BLOCK)
-    )
-    taken: int = 0
+    skip: int
+    """Source samples to leave out before it."""
+    taken: int
+    """Source samples since the one that became the first output sample."""
     given: int = 0
-    layout: str = ""
-    sample_format: str = ""
 
-    def expected_time(self) -> Fraction:
-        return Fraction(self.first_output, SAMPLE_RATE) + Fraction(self.taken, self.rate)
+    def __post_init__(self) -> None:
+        # Two steps, because only mono samples of a known kind can be cut: PyAV's arrays of a
+        # damaged stream's frames may have planes that point nowhere.
+        self.mixer = av.AudioResampler("flt", "mono", self.rate)
+        self._resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE, _BLOCK)
+
+    def is_continued_by(self, frame: AudioFrame, time: Fraction | None) -> bool:
+        expected = Fraction(self.first_output, SAMPLE_RATE) + Fraction(self.taken, self.rate)
+        return (
+            self.rate == frame.sample_rate
+            and self.layout == frame.layout.name
+            and self.sample_format == frame.format.name
+            and (time is None or abs(time - expected) <= _JITTER_SECONDS)
+        )
+
+    def resample(self, mono: AudioFrame | None) -> list[AudioFrame]:
+        """Output samples that another mono frame (None: the end) completes."""
+        if mono is not None and self.skip:
+            skipped = min(self.skip, mono.samples)
+            self.skip -= skipped
+            if skipped == mono.samples:
+                return []
+            mono = _without_head(mono, skipped)
+        return self._resampler.resample(mono)
 
 
 class Soundtrack:
@@ -157,7 +179,14 @@ class Soundtrack:
             self.summary.refused_packets += packet is not None
             return
         for frame in frames:
-            self._take(frame, shift)
+            try:
+                self._take(frame, shift)
+            except av.error.MemoryError:
+                raise
+            except av.FFmpegError:
+                # A frame that contradicts itself: no layout, or a rate beyond all reason.
+                self.summary.refused_packets += 1
+                self._segment = None
 
     def finish(self) -> SoundSummary:
         """Write what is left and complete the file."""
@@ -170,7 +199,6 @@ class Soundtrack:
     def _take(self, frame: AudioFrame, shift: Fraction) -> None:
         if not frame.samples or not frame.sample_rate:
             return
-        segment = self._segment
         time = None
         if frame.pts is not None and frame.time_base:
             time = frame.pts * Fraction(frame.time_base) + shift
@@ -178,27 +206,17 @@ class Soundtrack:
                 # Hours of silence would be written to get there.
                 self.summary.refused_times += 1
                 time = None
-        if segment is not None and (
-            segment.rate != frame.sample_rate
-            or segment.layout != frame.layout.name
-            or segment.sample_format != frame.format.name
-            or (time is not None and abs(time - segment.expected_time()) > _JITTER_SECONDS)
-        ):
+        segment = self._segment
+        if segment is None or not segment.is_continued_by(frame, time):
             self._end_segment()
-            segment = None
-        if segment is None:
-            started = self._start_segment(frame, time)
-            if started is None:
-                return
-            segment, frame = started
+            segment = self._segment = self._new_segment(frame, time)
         segment.taken += frame.samples
         frame.pts = None
-        for out in segment.resampler.resample(frame):
-            self._put(segment, out)
+        for mono in segment.mixer.resample(frame):
+            for out in segment.resample(mono):
+                self._put(segment, out)
 
-    def _start_segment(
-        self, frame: AudioFrame, time: Fraction | None
-    ) -> tuple[_Segment, AudioFrame] | None:
+    def _new_segment(self, frame: AudioFrame, time: Fraction | None) -> _Segment:
         """Begin on a source sample that lies exactly on the 16 kHz grid."""
         rate = frame.sample_rate
         if time is None:
@@ -206,24 +224,21 @@ class Soundtrack:
         number = round(time * rate)
         raster = rate // math.gcd(rate, SAMPLE_RATE)
         skip = -number % raster
-        if skip >= frame.samples:
-            return None
-        if skip:
-            frame = _without_head(frame, skip)
-        self._segment = _Segment(
-            rate,
-            (number + skip) * SAMPLE_RATE // rate,
+        return _Segment(
+            rate=rate,
             layout=frame.layout.name,
             sample_format=frame.format.name,
+            first_output=(number + skip) * SAMPLE_RATE // rate,
+            skip=skip,
+            taken=-skip,
         )
-        return self._segment, frame
 
     def _end_segment(self) -> None:
         if self._segment is None:
             return
         segment, self._segment = self._segment, None
-        if segment.taken:
-            for out in segment.resampler.resample(None):
+        if segment.taken > 0:
+            for out in segment.resample(None):
                 self._put(segment, out)
 
     def _put(self, segment: _Segment, out: AudioFrame) -> None:
@@ -251,13 +266,8 @@ class Soundtrack:
 
 
 def _without_head(frame: AudioFrame, skip: int) -> AudioFrame:
-    """The frame without its first `skip` samples."""
-    array = frame.to_ndarray()
-    channels = 1 if frame.format.is_planar else frame.layout.nb_channels
-    rest = AudioFrame.from_ndarray(
-        array[:, skip * channels :].copy(),
-        format=frame.format.name,
-        layout=frame.layout.name,
-    )
+    """A mono float frame without its first `skip` samples."""
+    samples = np.asarray(frame.to_ndarray(), dtype=np.float32)
+    rest = AudioFrame.from_ndarray(samples[:, skip:].copy(), format="flt", layout="mono")
     rest.sample_rate = frame.sample_rate
     return rest
