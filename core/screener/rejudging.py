@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pydantic import ValidationError
 
 from screener.composing import judged_document, pipeline_run
-from screener.document import AnalysisState, Document, DocumentStatus
+from screener.document import AnalysisState, Document, DocumentHead, DocumentStatus
 from screener.errors import InvalidObservations, ScreenerError
 from screener.messages import ExtractedRange, VideoDescription
 from screener.observation_store import check_frames, parse_observations
@@ -30,7 +30,7 @@ class CannotRejudge(ScreenerError):
 
 
 def rejudge(
-    document: Document,
+    document: DocumentHead,
     policy: Policy,
     known: KnownFaces | InvalidKnownFaces | None,
     read: ReadObservations,
@@ -64,7 +64,7 @@ def rejudge(
     return new.model_copy(update={"analyses": analyses, "cost": document.cost})
 
 
-def _material(document: Document, policy: Policy, read: ReadObservations) -> Material:
+def _material(document: DocumentHead, policy: Policy, read: ReadObservations) -> Material:
     if document.status is DocumentStatus.INVALID or document.sampling is None:
         raise CannotRejudge("the video was refused: there are no observations")
     try:
@@ -92,7 +92,7 @@ def _material(document: Document, policy: Policy, read: ReadObservations) -> Mat
     )
 
 
-def _media(document: Document) -> list[ExtractedRange]:
+def _media(document: DocumentHead) -> list[ExtractedRange]:
     if document.sampling is None:
         return []
     return [
@@ -112,7 +112,7 @@ def _media(document: Document) -> list[ExtractedRange]:
 
 
 def _analysis(
-    document: Document,
+    document: DocumentHead,
     analyzer: Analyzer,
     read: ReadObservations,
     frame_counts: Mapping[int, int],

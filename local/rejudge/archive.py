@@ -12,9 +12,9 @@ from typing import Protocol
 
 from botocore.exceptions import ClientError
 
-from local.documents import UnusableDocument, parse_document, read_document
+from local.documents import UnusableDocument, parse_document, read_head
 from screener import announcing, aws, storage
-from screener.document import Document
+from screener.document import Document, DocumentHead
 from screener.errors import ScreenerError
 from screener.observation_store import MAX_OBSERVATION_BYTES, read_object
 from screener.publishing import ORDER, Edition, Order, publish_document
@@ -33,7 +33,7 @@ class Archive(Protocol):
     def addresses(self, target: str) -> Iterator[str]:
         """Addresses of the documents that a target means."""
 
-    def read(self, address: str) -> Document:
+    def read(self, address: str) -> DocumentHead:
         """Raises UnusableDocument when it is none."""
 
     def observations(self, key: str) -> bytes | None:
@@ -59,8 +59,8 @@ class FolderArchive:
                 if name.endswith(DOCUMENT_SUFFIX):
                     yield str(Path(folder) / name)
 
-    def read(self, address: str) -> Document:
-        return read_document(address)
+    def read(self, address: str) -> DocumentHead:
+        return read_head(address)
 
     def observations(self, key: str) -> bytes | None:
         root = self.observations_folder.resolve()
@@ -112,8 +112,8 @@ class BucketArchive:
                 if item["Key"].endswith(DOCUMENT_SUFFIX):
                     yield S3Location(bucket, item["Key"]).uri
 
-    def read(self, address: str) -> Document:
-        return read_document(address)
+    def read(self, address: str) -> DocumentHead:
+        return read_head(address)
 
     def observations(self, key: str) -> bytes | None:
         return read_object(aws.s3(), self.work_bucket, key, MAX_OBSERVATION_BYTES)

@@ -7,7 +7,7 @@ unmaintained. What is needed here is small: exact word boundaries with times.
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 _LOOK_ALIKES = str.maketrans(
     {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"}
@@ -21,6 +21,7 @@ _ENDINGS: dict[str, tuple[str, ...]] = {
     "pt": ("s", "es", "o", "a", "os", "as", "ar"),
 }
 _DOUBLED_BEFORE = ("ed", "er", "ers", "ing", "in", "y")
+_VOCABULARY = 65_536  # words whose readings are remembered: speech repeats itself
 _VOWELS = frozenset("aeiou")
 _RUN = re.compile(r"(.)\1{2,}")
 _WITHOUT_SPACES = re.compile(
@@ -38,6 +39,8 @@ _ORDINARY_PIECES = frozenset(_ORDINARY_TEXT.split())
 
 def fold(text: str) -> str:
     """Compatibility form, lower case, no accents: what a reader would call the same letters."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
@@ -67,6 +70,7 @@ def inflections(word: str, language: str) -> frozenset[str]:
     return frozenset(forms)
 
 
+@lru_cache(_VOCABULARY)
 def spoken(text: str) -> str:
     """A transcribed word as plain letters: `" Fuck,"` -> `fuck`."""
     return re.sub(r"[^\w']", "", fold(text)).strip("'_")
@@ -78,7 +82,8 @@ def is_plain(text: str) -> bool:
     return core.isalpha() and _RUN.search(core) is None
 
 
-def deobfuscated(text: str) -> set[str]:
+@lru_cache(_VOCABULARY)
+def deobfuscated(text: str) -> frozenset[str]:
     """Other readings of a written word; empty when it looks ordinary.
 
     `f.u.c.k` -> `fuck`; `sh1t` -> `shit`; `fuuuck` -> `fuck`.
@@ -96,7 +101,7 @@ def deobfuscated(text: str) -> set[str]:
             readings |= {_RUN.sub(r"\1", reading), _RUN.sub(r"\1\1", reading)}
     readings.discard(spoken(text))
     readings.discard("")
-    return readings
+    return frozenset(readings)
 
 
 def masked_pattern(text: str) -> "re.Pattern[str] | None":
