@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from local.packs.catalogue import Catalogue, CatalogueFile, load_catalogue
 from local.packs.errors import UnknownPack
 from screener.observations import Analyzer
+from screener.policy.loading import Preset, load_preset
 
 SLOTS = {
     "moderation.detector",
@@ -31,6 +32,17 @@ def test_the_project_has_a_face_pair_and_a_detector_that_may_be_used_commerciall
     entries = load_catalogue().packs
     for slot in SLOTS:
         assert any(entry.commercial_use for entry in entries if entry.slot == slot), slot
+
+
+@pytest.mark.parametrize("preset", list(Preset))
+def test_every_preset_compares_faces_with_the_threshold_of_their_recogniser(preset: Preset):
+    stated = {
+        entry.name: entry.parameters["same_person_cosine"]
+        for entry in load_catalogue().packs
+        if entry.slot == "faces.recogniser"
+    }
+    assert stated["sface"] == 0.363
+    assert load_preset(preset).faces.thresholds == stated
 
 
 def test_a_group_stands_for_its_packs_and_repeats_count_once():

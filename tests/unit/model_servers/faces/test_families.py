@@ -1,10 +1,14 @@
 """A pack's family decides which code runs it; what does not fit is refused at start."""
 
+import pkgutil
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from local.packs.catalogue import load_catalogue
+from model_servers.faces import detectors, recognisers
 from model_servers.faces.detectors.scrfd import Scrfd
 from model_servers.faces.detectors.yunet import YuNet
 from model_servers.faces.families import load_detector, load_recogniser
@@ -25,6 +29,15 @@ def test_each_detector_pack_gets_its_familys_code(tmp_path: Path, model_mirror: 
     scrfd, _ = face_packs(tmp_path, model_mirror)
     assert isinstance(load_detector(read_pack(scrfd), RUNTIME), Scrfd)
     assert isinstance(load_detector(read_pack(yunet(tmp_path, model_mirror)), RUNTIME), YuNet)
+
+
+@pytest.mark.parametrize("package", [detectors, recognisers])
+def test_every_family_has_a_pack_in_the_catalogue_and_every_pack_a_family(
+    package: ModuleType,
+) -> None:
+    slot = {detectors: "faces.detector", recognisers: "faces.recogniser"}[package]
+    named = {item.parameters.get("family") for item in load_catalogue().packs if item.slot == slot}
+    assert named == {module.name for module in pkgutil.iter_modules(package.__path__)}
 
 
 @pytest.mark.parametrize("family", [None, "", "facenet", "__init__", "scrfd", "os", ["sface"], 7])

@@ -4,6 +4,7 @@ import pytest
 from screener.document import Certainty
 from screener.policy.faces import Faces
 from screener.policy.known_faces import IndexMetadata, dump_known_faces, load_known_faces
+from screener.policy.loading import Preset, load_preset
 from screener.policy.model import FacesPolicy, Persistence
 from screener.policy.people import group_people
 from tests.observation_examples import RECOGNISER, face, faces, pack, person_vector
@@ -70,6 +71,16 @@ def test_an_index_of_another_recogniser_is_not_used():
     section = judged([[face(person_vector(0))]] * 2, known(ANN, recogniser=other))
     assert section.known_faces.status == "not_evaluated"
     assert section.known_matches == []
+
+
+@pytest.mark.parametrize(("cosine", "found"), [(0.38, True), (0.35, False)])
+def test_faces_of_sface_are_compared_with_its_own_threshold_in_a_preset(cosine, found):
+    sface = pack("recogniser", "sface")
+    turned = cosine * person_vector(0) + np.sqrt(1 - cosine**2) * person_vector(1)
+    frames = [[face(turned.astype(np.float32))]] * 2
+    policy = load_preset(Preset.BALANCED).faces
+    judged_faces = Faces([faces(frames, recogniser=sface)], policy, known(ANN, recogniser=sface))
+    assert bool(judged_faces.matches) is found
 
 
 def test_without_an_index_nobody_is_looked_for():
