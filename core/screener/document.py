@@ -220,6 +220,8 @@ class ModerationSection(Message):
     flagged_frames: list[str]
     disagreement_frames: list[str]
     labels: list[ModerationLabel]
+    labels_omitted: int = 0
+    """Weaker labels left out of `labels` to bound the document; `segments` know them all."""
     segments: list[Segment]
     per_frame: list[ModerationFrameDetail]
     per_frame_omitted: int = 0

@@ -53,6 +53,8 @@ class Moderation:
         opennsfw2 = [
             item.opennsfw2_score for item in self._details if item.opennsfw2_score is not None
         ]
+        strongest = sorted(self._labels, key=lambda item: -item.confidence)[: max(max_frames, 1)]
+        labels = sorted(strongest, key=lambda item: (item.timestamp_ms, item.source, item.label))
         kept = self._details
         if len(kept) > max_frames:
             kept = [item for item in kept if item.flagged or item.disagreement or item.detections]
@@ -63,7 +65,8 @@ class Moderation:
             max_opennsfw2_score=max(opennsfw2, default=None),
             flagged_frames=[item.frame for item in self._details if item.flagged],
             disagreement_frames=[item.frame for item in self._details if item.disagreement],
-            labels=self._labels,
+            labels=labels,
+            labels_omitted=len(self._labels) - len(labels),
             segments=self.segments,
             per_frame=kept,
             per_frame_omitted=len(self._details) - len(kept),

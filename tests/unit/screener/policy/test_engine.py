@@ -261,3 +261,14 @@ def test_the_strongest_reason_is_first():
     gravities = [reason.decision.gravity for reason in judgement.verdict.reasons]
     assert gravities == sorted(gravities, reverse=True)
     assert judgement.verdict.reasons[0].category.startswith("explicit_nudity")
+
+
+def test_long_videos_keep_bounded_lists_and_say_what_they_leave_out():
+    policy = NO_SCENES.model_copy(update={"max_per_frame_entries": 4})
+    frames = [(0.9, UNSAFE) if index == 7 else (0.1, {}) for index in range(10)]
+    section = judge(material(moderation(frames), frame_count=10), policy, None).moderation
+    assert [item.frame for item in section.per_frame] == ["frame_000007.jpg"]
+    assert section.per_frame_omitted == 9
+    adult = judge(material(moderation([(0.9, UNSAFE)] * 10), frame_count=10), policy, None)
+    assert (len(adult.moderation.labels), adult.moderation.labels_omitted) == (4, 16)
+    assert adult.moderation.segments[0].frames == 10
