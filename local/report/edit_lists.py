@@ -5,7 +5,8 @@ import io
 import re
 from fractions import Fraction
 
-from screener.document import Document, Segment
+from screener.document import Document
+from screener.sections import Segment
 
 _EDL_EVENTS = 999
 _DEFAULT_RATE = Fraction(25)

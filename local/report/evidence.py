@@ -10,9 +10,10 @@ from PIL import Image, ImageFilter, UnidentifiedImageError
 
 from screener import taxonomy
 from screener.bundles import BundleReader
-from screener.document import Document, LabelledBox, Segment
+from screener.document import Document
 from screener.errors import InvalidBundle
 from screener.observations import Box
+from screener.sections import LabelledBox, Segment
 from screener.taxonomy import Source
 
 BundleOpener = Callable[[int], BinaryIO | None]

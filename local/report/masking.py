@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from screener.document import Document, FlaggedTerm, Reason, Segment, TranscriptSegment
+from screener.document import Document, Reason
+from screener.sections import FlaggedTerm, Segment, TranscriptSegment
 from screener.taxonomy import Source
 
 

@@ -18,7 +18,8 @@ from local.report.evidence import EvidenceFrame
 from local.report.masking import mask_terms
 from local.report.timeline import clock, lanes, ticks
 from local.runs.terminal_text import safe
-from screener.document import AnalysisState, Certainty, Document, Segment
+from screener.document import AnalysisState, Document
+from screener.sections import Certainty, Segment
 
 SHOWN_SEGMENTS = 500
 

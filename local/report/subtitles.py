@@ -2,7 +2,8 @@
 
 import re
 
-from screener.document import Document, TranscriptSegment
+from screener.document import Document
+from screener.sections import TranscriptSegment
 
 _LINE_BREAKS = re.compile(r"[\r\n\u2028\u2029\x00-\x08\x0b\x0c\x0e-\x1f]+")
 

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from screener.document import Certainty, Document, Segment
+from screener.document import Document
+from screener.sections import Certainty, Segment
 from screener.taxonomy import Source
 
 MAX_PRESENCE_CLASSES = 6

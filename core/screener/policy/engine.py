@@ -8,14 +8,9 @@ from screener import taxonomy
 from screener.document import (
     AnalysisState,
     Decision,
-    FacesSection,
-    ModerationSection,
     NotEvaluated,
-    ObjectsSection,
     PolicyReference,
     Reason,
-    Segment,
-    TranscriptionSection,
     Verdict,
 )
 from screener.errors import InvalidObservations
@@ -29,6 +24,13 @@ from screener.policy.objects import WEAPONS, Objects
 from screener.policy.rules import Question, not_evaluated, rule_on
 from screener.policy.speech import Speech
 from screener.policy.visual import EXPLICIT, NSFW_CATEGORY, Moderation
+from screener.sections import (
+    FacesSection,
+    ModerationSection,
+    ObjectsSection,
+    Segment,
+    TranscriptionSection,
+)
 from screener.taxonomy import Source
 
 _T = TypeVar("_T")

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from screener.document import (
+from screener.errors import InvalidObservations
+from screener.observations import Face, FacesFrame, FacesObservations, decode_embedding
+from screener.policy.findings import Hit, segments
+from screener.policy.known_faces import InvalidKnownFaces, KnownFaces
+from screener.policy.material import ordered_frames
+from screener.policy.model import FacesPolicy
+from screener.policy.people import group_people
+from screener.sections import (
     Certainty,
     FaceDetail,
     FacesFrameDetail,
@@ -15,13 +22,6 @@ from screener.document import (
     KnownMatch,
     Segment,
 )
-from screener.errors import InvalidObservations
-from screener.observations import Face, FacesFrame, FacesObservations, decode_embedding
-from screener.policy.findings import Hit, segments
-from screener.policy.known_faces import InvalidKnownFaces, KnownFaces
-from screener.policy.material import ordered_frames
-from screener.policy.model import FacesPolicy
-from screener.policy.people import group_people
 from screener.taxonomy import Source
 
 KNOWN_PERSON = "people.known"

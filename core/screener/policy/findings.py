@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from screener import taxonomy
-from screener.document import Certainty, Segment
 from screener.policy.model import Persistence
+from screener.sections import Certainty, Segment
 from screener.taxonomy import Source
 
 

@@ -4,7 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from screener import taxonomy
-from screener.document import (
+from screener.observations import ObjectsFrame, ObjectsObservations, TextEmbeddings
+from screener.policy.findings import Hit, segments
+from screener.policy.material import ordered_frames
+from screener.policy.model import ObjectsPolicy, Persistence, ScenesPolicy
+from screener.policy.scenes import Scenes
+from screener.sections import (
     NOT_EVALUATED,
     DetectedClass,
     LabelledBox,
@@ -12,11 +17,6 @@ from screener.document import (
     ObjectsSection,
     Segment,
 )
-from screener.observations import ObjectsFrame, ObjectsObservations, TextEmbeddings
-from screener.policy.findings import Hit, segments
-from screener.policy.material import ordered_frames
-from screener.policy.model import ObjectsPolicy, Persistence, ScenesPolicy
-from screener.policy.scenes import Scenes
 from screener.taxonomy import Source
 
 WEAPONS = "violence.weapons"

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from screener import taxonomy
-from screener.document import Certainty, Decision, NotEvaluated, Reason, Segment
+from screener.document import Decision, NotEvaluated, Reason
 from screener.observations import Analyzer
 from screener.policy.findings import covered_ms
 from screener.policy.model import Policy, Rule
+from screener.sections import Certainty, Segment
 from screener.taxonomy import Source
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from screener.document import SceneReport, SceneScore, Segment
 from screener.errors import InvalidObservations
 from screener.observations import (
     ObjectsFrame,
@@ -20,6 +19,7 @@ from screener.observations import (
 )
 from screener.policy.findings import Hit, segments
 from screener.policy.model import ScenesPolicy
+from screener.sections import SceneReport, SceneScore, Segment
 from screener.taxonomy import Source
 
 CLIP = "clip"

@@ -4,17 +4,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from screener.document import (
-    Certainty,
-    FlaggedTerm,
-    Segment,
-    TranscriptionSection,
-)
 from screener.observations import TranscriptionObservations
 from screener.policy.findings import Hit, segments
 from screener.policy.model import Persistence, SpeechPolicy
 from screener.policy.terms import TermFinder
 from screener.policy.transcript import merge_transcripts
+from screener.sections import Certainty, FlaggedTerm, Segment, TranscriptionSection
 from screener.taxonomy import Source
 
 _EVERY_MATCH = Persistence(min_frames=1, min_duration_ms=0, merge_gap_ms=2_000)

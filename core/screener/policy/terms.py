@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from screener.document import TranscriptWord
 from screener.policy import spelling
 from screener.policy.model import SpeechPolicy, Term
+from screener.sections import TranscriptWord
 
 MAX_GAP_MS = 2_000
 """Words further apart are not one phrase."""

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from screener.document import TranscriptSegment, TranscriptWord
 from screener.observations import SpeechSegment, TranscriptionObservations, Word
+from screener.sections import TranscriptSegment, TranscriptWord
 
 SAME_WORD_MS = 700
 """Starts of the same word in two chunks differ by less than this."""

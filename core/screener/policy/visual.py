@@ -4,17 +4,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from screener import taxonomy
-from screener.document import (
+from screener.observations import ModerationFrame, ModerationObservations
+from screener.policy.findings import Hit, segments
+from screener.policy.material import ordered_frames
+from screener.policy.model import Consensus, ModerationPolicy
+from screener.sections import (
     LabelledBox,
     ModerationFrameDetail,
     ModerationLabel,
     ModerationSection,
     Segment,
 )
-from screener.observations import ModerationFrame, ModerationObservations
-from screener.policy.findings import Hit, segments
-from screener.policy.material import ordered_frames
-from screener.policy.model import Consensus, ModerationPolicy
 from screener.taxonomy import Source
 
 EXPLICIT = "explicit_nudity"

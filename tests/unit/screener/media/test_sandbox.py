@@ -89,8 +89,24 @@ def test_a_silent_child_is_stopped(clip):
     assert children() == []
 
 
-def test_waiting_for_the_source_is_not_held_against_the_child(clip):
-    assert probe(Source(clip, lambda: time.sleep(0.6)), limits=MediaLimits(wall_seconds=1.5))
+def test_waiting_for_the_source_is_not_held_against_the_child(clip, monkeypatch):
+    clock = SlowClock()
+    monkeypatch.setattr("screener.media.sandbox.time", clock)
+
+    def slow_source():
+        clock.passed += 1000
+
+    assert probe(Source(clip, slow_source), limits=MediaLimits(wall_seconds=100))
+    assert clock.passed >= 1000
+
+
+class SlowClock:
+    """A clock on which reading the source takes very long."""
+
+    passed = 0.0
+
+    def monotonic(self):
+        return time.monotonic() + self.passed
 
 
 def test_memory_is_bounded(tmp_path):

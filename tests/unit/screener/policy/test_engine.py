@@ -1,6 +1,6 @@
 import pytest
 
-from screener.document import AnalysisState, Certainty, Decision
+from screener.document import AnalysisState, Decision
 from screener.messages import AnalysisError
 from screener.observations import Analyzer
 from screener.policy.engine import judge
@@ -8,6 +8,7 @@ from screener.policy.known_faces import InvalidKnownFaces
 from screener.policy.loading import Preset, load_preset
 from screener.policy.material import AnalysisMaterial
 from screener.policy.model import Consensus, Rule
+from screener.sections import Certainty
 from tests.observation_examples import (
     DIMENSION,
     face,

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from screener.document import Certainty
 from screener.policy.faces import Faces
 from screener.policy.known_faces import IndexMetadata, dump_known_faces, load_known_faces
 from screener.policy.loading import Preset, load_preset
 from screener.policy.model import FacesPolicy, Persistence
 from screener.policy.people import group_people
+from screener.sections import Certainty
 from tests.observation_examples import RECOGNISER, face, faces, pack, person_vector
 
 POLICY = FacesPolicy(

@@ -2,10 +2,10 @@ import time
 
 import pytest
 
-from screener.document import TranscriptWord
 from screener.policy.loading import Preset, load_preset
 from screener.policy.model import SpeechPolicy, Term
 from screener.policy.terms import TermFinder
+from screener.sections import TranscriptWord
 
 BALANCED = load_preset(Preset.BALANCED).speech
 
