@@ -20,13 +20,14 @@ from typing import Any
 import local.stack.stack as stack_module
 from local.stack.__main__ import main
 from local.stack.answers import StartResponse
+from local.stack.deploy import Services
 from local.stack.gateway import Gateway
 from screener.model import Message
 
 AWS_FAULTS = "aws.json"
 REQUESTS = "requests.log"
 TEST_CLIENT = "screener-test"
-"""In the user agent of clients that no fault hits and that do not count."""
+"""In the user agent of clients that no fault hits and that are not counted."""
 
 _SERVICE = re.compile(r"Credential=[^/]+/[0-9]+/[^/]+/([^/]+)/")
 _FUNCTION = re.compile(r"/functions/([^/]+)/invocations")
@@ -126,8 +127,24 @@ class FaultyGateway(Gateway):
             self._hits = [0] * len(self._faults)
 
 
+class UntouchedServices(Services):
+    """Clients of the emulation itself: what it asks moto to make an event is no call to AWS."""
+
+    def _client(self, service: str) -> Any:
+        new = service not in self._clients
+        client = super()._client(service)
+        if new:
+            client.meta.events.register("before-send", _say_who)
+        return client
+
+
+def _say_who(request: Any, **_: Any) -> None:
+    request.headers["User-Agent"] = TEST_CLIENT
+
+
 if __name__ == "__main__":
     FaultyGateway.control = Path(sys.argv[1])
+    stack_module.Services = UntouchedServices  # type: ignore[misc]
     stack_module.Gateway = FaultyGateway  # type: ignore[misc]
     sys.argv = ["local.stack", *sys.argv[2:]]
     sys.exit(main())

@@ -61,6 +61,10 @@ def run(stack: ScriptedStack, videos: int, seed: int) -> RandomRun:
     for analyzer in Analyzer:
         stack.behave(analyzer, "chaos", seed=f"{seed}-{analyzer}", rate=CHAOS_RATE)
     stack.fail_aws(*_throttling(seed))
+    # What a killed intake function had in hand comes back after this, not after three minutes.
+    stack.sqs.set_queue_attributes(
+        QueueUrl=stack.description.intake_queue, Attributes={"VisibilityTimeout": "10"}
+    )
     with _killing(stack, chance) as killed, ThreadPoolExecutor(_AT_ONCE) as uploaders:
         records = list(
             uploaders.map(
