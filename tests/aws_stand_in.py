@@ -13,17 +13,18 @@ MEDIA_BUCKET = "media-bucket"
 WORK_BUCKET = "work-bucket"
 TABLE = "videos"
 BUS = "default"
+# One for all tests: a session reads megabytes of service descriptions.
+_SESSION = boto3.Session("testing", "testing", region_name="us-east-1")
 
 
 class StandIn:
     """Clients of a fresh account with what Screener needs in it."""
 
     def __init__(self) -> None:
-        session = boto3.Session("testing", "testing", region_name="us-east-1")
-        self.s3 = session.client("s3")
-        self.dynamodb = session.client("dynamodb")
-        self.events = session.client("events")
-        self._sqs = session.client("sqs")
+        self.s3 = _SESSION.client("s3")
+        self.dynamodb = _SESSION.client("dynamodb")
+        self.events = _SESSION.client("events")
+        self._sqs = _SESSION.client("sqs")
         for bucket in (MEDIA_BUCKET, WORK_BUCKET):
             self.s3.create_bucket(Bucket=bucket)
         self.dynamodb.create_table(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from screener import bundles
 from screener.document import AnalysisState
 from screener.messages import AnalysisError, ExtractedRange, VideoDescription
 from screener.observations import (
@@ -83,7 +84,7 @@ class Material:
 def frame_name(chunk: int, frame: FrameTime) -> str:
     """Name of a frame, unique within the video: its bundle's file name, after the bundle's
     number where there are several (`0002/frame_000017.jpg`)."""
-    name = f"frame_{frame.index:06d}.jpg"
+    name = bundles.frame_name(frame.index)
     return f"{chunk:04d}/{name}" if chunk else name
 
 

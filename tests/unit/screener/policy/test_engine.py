@@ -273,3 +273,17 @@ def test_long_videos_keep_bounded_lists_and_say_what_they_leave_out():
     adult = judge(material(moderation([(0.9, UNSAFE)] * 10), frame_count=10), policy, None)
     assert (len(adult.moderation.labels), adult.moderation.labels_omitted) == (4, 16)
     assert adult.moderation.segments[0].frames == 10
+
+
+def test_chunks_of_a_long_video_are_one_video():
+    first = moderation([(0.1, {}), (0.9, UNSAFE)])
+    second = moderation([(0.9, UNSAFE), (0.1, {})], chunk=1, first_ms=2_000)
+    judged = [
+        judge(material(*chunks), NO_SCENES, None) for chunks in ((first, second), (second, first))
+    ]
+    assert judged[0].verdict == judged[1].verdict
+    assert judged[0].moderation == judged[1].moderation
+    section = judged[0].moderation
+    assert section.flagged_frames == ["frame_000001.jpg", "0001/frame_000000.jpg"]
+    times = {(segment.start_ms, segment.end_ms, segment.frames) for segment in section.segments}
+    assert times == {(1_000, 3_000, 2)}
