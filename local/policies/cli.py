@@ -5,7 +5,6 @@ from typing import Annotated
 import boto3
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from local.commands.place import home
@@ -20,7 +19,7 @@ from screener.document import Decision
 from screener.errors import InvalidPolicy
 from screener.observations import Analyzer
 from screener.policy.loading import Preset, preset_bytes
-from screener.policy.model import Policy
+from screener.policy.model import Policy, Rule
 
 INVALID = 1
 
@@ -60,27 +59,17 @@ def explain(policy: PolicyName = Preset.BALANCED.value) -> None:
     required = ", ".join(name.value for name in given.required_analyses) or "none"
     console.print(Text(f"Without one of these analyses nothing is approved: {required}."))
     console.print(Text(f"Explicit nudity is decided by: {given.moderation.consensus.value}."))
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("decision", "when", "answered by", "else"):
-        table.add_column(column, overflow="fold")
     for rule in given.rules:
-        found = answers_of(rule, given)
-        conditions = [" > ".join(taxonomy.load().names(rule.category))]
-        if rule.min_confidence:
-            conditions.append(f"from {rule.min_confidence:g}")
-        if rule.min_total_ms:
-            conditions.append(f"for {rule.min_total_ms / 1000:g} s in all")
-        table.add_row(
-            rule.decision.value,
-            ", ".join(conditions),
-            Text(safe("; ".join(f"{item.source.value}: {item.condition}" for item in found)))
-            if found
-            else Text("nothing", style="yellow"),
-            "review if not evaluated"
-            if rule.if_not_evaluated == "review" and rule.decision is not Decision.APPROVE
-            else "",
-        )
-    console.print(table)
+        console.print(Text(safe(f"{rule.decision.value:<8}{_condition(rule)}"), style="bold"))
+        by_source: dict[str, list[str]] = {}
+        for answer in answers_of(rule, given):
+            by_source.setdefault(answer.source.value, []).append(answer.condition)
+        for source, conditions in by_source.items():
+            console.print(Text(safe(f"        {source}: {'; '.join(conditions)}")))
+        if not by_source:
+            console.print(Text("        nothing can find it", style="yellow"))
+        if rule.decision is not Decision.APPROVE:
+            console.print(Text(f"        not evaluated: {rule.if_not_evaluated}", style="dim"))
     console.print(Text("Everything else is approved."))
 
 
@@ -145,6 +134,17 @@ def show(preset: Annotated[Preset, typer.Argument(help="Which one.")] = Preset.B
     Example: [bold]screener policy show balanced > policy.yaml[/bold]
     """
     typer.echo(preset_bytes(preset).decode("utf-8"), nl=False)
+
+
+def _condition(rule: Rule) -> str:
+    text = " > ".join(taxonomy.load().names(rule.category))
+    if rule.sources is not None:
+        text += f", seen by {' or '.join(source.value for source in rule.sources)}"
+    if rule.min_confidence:
+        text += f", from {rule.min_confidence:g}"
+    if rule.min_total_ms:
+        text += f", for {rule.min_total_ms / 1000:g} s in all"
+    return text
 
 
 def _read(name: str) -> Policy:

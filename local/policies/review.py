@@ -50,7 +50,11 @@ def answers(policy: Policy) -> list[Answer]:
     for language, terms in policy.speech.terms.items():
         for category in dict.fromkeys(term.category for term in terms):
             count = sum(term.category == category for term in terms)
-            found.append(Answer(Source.TERMS, category, f"{count} terms ({language})"))
+            found.append(
+                Answer(
+                    Source.TERMS, category, f"{count} term{'s' if count > 1 else ''} ({language})"
+                )
+            )
     for label, settings in policy.objects.classes.items():
         category = settings.category or tree.of_label(Source.OBJECTS, label)
         found.append(

@@ -57,7 +57,7 @@ def clock(milliseconds: int) -> str:
 
 def ticks(duration_ms: int) -> list[Tick]:
     """Round times over the whole width, about eight of them."""
-    step = next((step for step in _STEPS_MS if step * _TICKS >= duration_ms), _STEPS_MS[-1])
+    step = next((step for step in _STEPS_MS if step * _TICKS >= duration_ms), duration_ms // _TICKS)
     return [
         Tick(left=_percent(at, duration_ms), label=clock(at).removesuffix(".0"))
         for at in range(0, max(duration_ms, 1), step)
