@@ -30,9 +30,9 @@ def gateway() -> Gateway:
 def aws_url(gateway: Gateway) -> Iterator[str]:
     """The stack's own gateway, in place of the plain moto that other tests use."""
     server = serve(gateway, 0)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield f"http://127.0.0.1:{server.port}"
     server.shutdown()
     thread.join()
     server.server_close()
