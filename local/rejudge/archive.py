@@ -75,7 +75,7 @@ class FolderArchive:
 
     def write(self, address: str, document: Document) -> bool:
         target = Path(address)
-        part = target.with_name(f".{target.name}.part")
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         part.write_bytes(document.model_dump_json().encode())
         part.replace(target)
         return True

@@ -16,7 +16,7 @@ from screener.document import Decision
 from screener.errors import ScreenerError
 from screener.policy.known_faces import InvalidKnownFaces, KnownFaces
 from screener.policy.model import Policy
-from screener.rejudging import rejudge
+from screener.rejudging import rejudge, verdict_again
 
 _BATCH = 16
 _AHEAD = 4
@@ -86,22 +86,22 @@ def judge_one(task: Task, address: str) -> Judged:
     """Judge one document; what cannot be judged is a result, never an exception."""
     try:
         document = task.archive.read(address)
-        new = rejudge(
-            document,
-            task.policy,
-            task.known,
-            task.archive.observations,
-            datetime.now(UTC).isoformat(),
-        )
-        if not task.dry_run and not task.archive.write(address, new):
-            return Judged(address, document.verdict.decision, None, "", "a newer document is there")
+        if task.dry_run:
+            verdict = verdict_again(document, task.policy, task.known, task.archive.observations)
+        else:
+            now = datetime.now(UTC).isoformat()
+            new = rejudge(document, task.policy, task.known, task.archive.observations, now)
+            verdict = new.verdict
+            if not task.archive.write(address, new):
+                why = "a newer document is there"
+                return Judged(address, document.verdict.decision, None, "", why)
     except (ScreenerError, ClientError, BotoCoreError, OSError) as error:
         return Judged(address, None, None, "", str(error))
-    reasons = new.verdict.reasons
+    reasons = verdict.reasons
     return Judged(
         address,
         document.verdict.decision,
-        new.verdict.decision,
+        verdict.decision,
         reasons[0].detail if reasons else "",
         None,
     )

@@ -58,7 +58,11 @@ class Judgement:
 
 
 def judge(
-    material: Material, policy: Policy, known: KnownFaces | InvalidKnownFaces | None
+    material: Material,
+    policy: Policy,
+    known: KnownFaces | InvalidKnownFaces | None,
+    *,
+    details: bool = True,
 ) -> Judgement:
     """Judge one video.
 
@@ -66,6 +70,7 @@ def judge(
         material: observations and how each analysis went.
         policy: thresholds, terms, prompts and rules.
         known: index of known people; None without one; the error when it is broken.
+        details: also make the document's sections; without them only the verdict is whole.
     """
     analyses = dict(material.analyses)
 
@@ -121,11 +126,11 @@ def judge(
         moderation=moderation.section(
             flagged=bool(ruling.sources & {Source.NUDENET, Source.OPENNSFW2}), max_frames=limit
         )
-        if moderation
+        if moderation and details
         else None,
-        faces=faces.section(max_frames=limit) if faces else None,
-        transcription=speech.section() if speech else None,
-        objects=objects.section(max_frames=limit) if objects else None,
+        faces=faces.section(max_frames=limit) if faces and details else None,
+        transcription=speech.section() if speech and details else None,
+        objects=objects.section(max_frames=limit) if objects and details else None,
     )
 
 

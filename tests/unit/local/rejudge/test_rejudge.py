@@ -16,7 +16,7 @@ from screener.observations import Analyzer
 from screener.policy.engine import judge
 from screener.policy.loading import Preset, load_preset
 from screener.publishing import Edition, publish_document
-from screener.rejudging import CannotRejudge, rejudge
+from screener.rejudging import CannotRejudge, rejudge, verdict_again
 from tests.aws_stand_in import MEDIA_BUCKET, TABLE, WORK_BUCKET, stand_in
 from tests.observation_examples import (
     material,
@@ -77,6 +77,13 @@ def test_a_stricter_policy_rejects_without_inference():
     again = rejudge(document, STRICT, None, stored.get, LATER)
     assert again.verdict.decision is Decision.REJECT
     assert again.verdict.policy.name == "strict"
+
+
+@pytest.mark.parametrize("policy", [BALANCED, STRICT], ids=["balanced", "strict"])
+def test_the_verdict_alone_is_that_of_the_whole_document(policy):
+    document, stored = screened(UNSAFE, transcription("i will kill you"))
+    whole = rejudge(document, policy, None, stored.get, LATER)
+    assert verdict_again(document, policy, None, stored.get) == whole.verdict
 
 
 def test_what_it_cost_to_observe_stays():
