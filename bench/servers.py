@@ -219,16 +219,17 @@ def start_up(bench: Bench, rounds: int) -> list[tables.StartUp]:
         if not all(packs):
             continue
         body, kind = _one_input(frame, analyzer)
-        ready, first = [], []
+        ready, ready_cpu, first = [], [], []
         for _ in range(rounds):
             started = time.perf_counter()
             with ServerProcess(analyzer, [pack.folder for pack in packs if pack]) as server:
                 server.wait_ready()
                 ready.append(time.perf_counter() - started)
+                ready_cpu.append(_cpu_s(server.process.pid))
                 server.post(body, kind).raise_for_status()
                 first.append(time.perf_counter() - started)
                 resident_mb = _status_mb(server.process.pid, "VmRSS")
-        rows.append(tables.StartUp(analyzer, min(ready), min(first), resident_mb))
+        rows.append(tables.StartUp(analyzer, min(ready), min(ready_cpu), min(first), resident_mb))
     return rows
 
 

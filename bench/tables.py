@@ -23,6 +23,7 @@ class Row(NamedTuple):
 class StartUp(NamedTuple):
     server: str
     ready_s: float
+    ready_cpu_s: float
     first_answer_s: float
     resident_mb: float
 
@@ -48,9 +49,12 @@ def speed(rows: Sequence[Row]) -> str:
 
 def start_up(rows: Sequence[StartUp]) -> str:
     """Markdown table of the start-up times."""
-    lines = ["| server | ready | first answer | memory |", "|---|---|---|---|"]
+    lines = [
+        "| server | ready | processor time | first answer | memory |",
+        "|---|---|---|---|---|",
+    ]
     lines += [
-        f"| {row.server} | {row.ready_s:.2f} s | {row.first_answer_s:.2f} s "
+        f"| {row.server} | {row.ready_s:.2f} s | {row.ready_cpu_s:.2f} s | {row.first_answer_s:.2f} s "
         f"| {row.resident_mb:.0f} MB |"
         for row in rows
     ]
