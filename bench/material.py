@@ -12,7 +12,7 @@ from typing import NamedTuple
 import av
 import cv2
 import numpy as np
-from faster_whisper import decode_audio
+from faster_whisper import decode_audio  # type: ignore[import-untyped]
 
 from screener.bundles import FrameBundleManifest, FrameEntry, write_bundle
 from screener.sampling import Sampling

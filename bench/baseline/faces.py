@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 import cv2
-from insightface.app import FaceAnalysis
+from insightface.app import FaceAnalysis  # type: ignore[import-untyped]
 
 from bench.baseline.report import report
 

@@ -19,7 +19,7 @@ def main(folder: str, library: str = "") -> None:
         # NudeNet is not in the environment that has Keras; its time is measured without.
         report(lambda: sum(score(file) > 0.5 for file in files))
         return
-    from nudenet import NudeDetector
+    from nudenet import NudeDetector  # type: ignore[import-untyped]
 
     detector = NudeDetector()
     report(lambda: sum(len(detector.detect(file)) + (score(file) > 0.5) for file in files))

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from nudenet import NudeDetector
+from nudenet import NudeDetector  # type: ignore[import-untyped]
 
 from bench.baseline.report import report
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from faster_whisper import WhisperModel
+from faster_whisper import WhisperModel  # type: ignore[import-untyped]
 
 from bench.baseline.report import report
 
