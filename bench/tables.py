@@ -54,8 +54,8 @@ def start_up(rows: Sequence[StartUp]) -> str:
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row.server} | {row.ready_s:.2f} s | {row.ready_cpu_s:.2f} s | {row.first_answer_s:.2f} s "
-        f"| {row.resident_mb:.0f} MB |"
+        f"| {row.server} | {row.ready_s:.2f} s | {row.ready_cpu_s:.2f} s "
+        f"| {row.first_answer_s:.2f} s | {row.resident_mb:.0f} MB |"
         for row in rows
     ]
     return "\n".join(lines)
