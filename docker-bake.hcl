@@ -11,7 +11,7 @@ variable "VARIANT" {
 
 variable "PYTHON_IMAGE" {
   default = "python:3.11-slim-bookworm"
-  description = "Base image; `make images` adds the digest that the tag has on that day."
+  description = "Base image. Give it with its digest (python@sha256:...) for a build that can be repeated."
 }
 
 variable "REGISTRY" {

@@ -23,8 +23,9 @@ class Sampling(Message):
     frames_per_second: Annotated[float, Field(gt=0, le=60)] = 1.0
     """Fixed rate: frames kept per second. Scene change and adaptive: candidates per second."""
     change_threshold: Annotated[float, Field(ge=0, le=255)] = 8.0
-    """Scene change and adaptive: a candidate is kept when it differs from the last kept frame
-    by more than this (see `functions/extract_media` for the measure)."""
+    """A candidate is kept when it differs by more than this, in grey levels: adaptive compares it
+    with the last kept frame, scene change with the candidate before it (the measure is in
+    `screener.media.selection`; docs/sampling.md has what each threshold finds and costs)."""
     max_gap_ms: Annotated[int, Field(ge=100)] = 4_000
     """Scene change and adaptive: longest time between two kept frames."""
     frame_max_side_px: Annotated[int, Field(ge=64, le=4096)] = 1280
