@@ -23,8 +23,16 @@ def clip(tmp_path_factory):
 
 
 def children():
-    """Process ids of this process's children."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    """Process ids of this process's decoding children; other tests may have left a stack up."""
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [pid for pid in found if b"screener.media.child" in _command(pid)]
+
+
+def _command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended since
+        return b""
 
 
 class Source:
