@@ -1,6 +1,7 @@
 """Reading WSGI requests and writing their answers."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -47,6 +48,9 @@ def answer(
     names = {name.lower() for name, _ in headers or []}
     if "content-type" not in names:
         own.append(_JSON)
+    if "x-amzn-requestid" not in names:
+        # Every AWS answer has one, and moto's interpreter cannot read an error without it.
+        own.append(("x-amzn-RequestId", str(uuid.uuid4())))
     kept = [(name, value) for name, value in headers or [] if name.lower() != "content-length"]
     start_response(f"{status} -", [*own, *kept])
     return [body]

@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import time
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ class FaultyGateway(Gateway):
             [
                 ("Content-Type", "application/xml" if is_s3 else "application/json"),
                 ("x-amzn-ErrorType", fault.code),
+                ("x-amzn-RequestId", str(uuid.uuid4())),
             ],
         )
         return [in_xml if is_s3 else in_json]
