@@ -30,6 +30,7 @@ ENDS_BY_ITSELF = frozenset({"Choice", "Succeed", "Fail"})
 # The local interpreter breaks on these (JSONata, variables) or answers wrongly (S3).
 _FIELDS_OF_JSONATA = ("Assign", "Arguments", "Output", "Condition", "Items")
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9]+)\}")
+_FUNCTION_ARN = "FunctionArn"
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _RESERVED_ERRORS = ("States.", "Lambda.", "Sandbox.")
 
@@ -76,7 +77,8 @@ def read_deployment(template_path: Path, definition_path: Path) -> Deployment:
         ValueError: not exactly one of the template's state machines has a definition of this name.
     """
     resources = read_template(template_path)["Resources"]
-    mine, others = [], []
+    mine: list[Mapping[str, Any]] = []
+    others: list[Mapping[str, Any]] = []
     for resource in resources.values():
         if resource["Type"] == "AWS::StepFunctions::StateMachine":
             properties = resource["Properties"]
@@ -92,6 +94,7 @@ def read_deployment(template_path: Path, definition_path: Path) -> Deployment:
             folder_of(_function_of(value).removesuffix("Function"))
             for substitutions in others
             for value in substitutions.values()
+            if _function_of(value)
         ),
         function_timeouts_seconds={
             name: resource["Properties"]["Timeout"]
@@ -276,6 +279,8 @@ def _check_substitutions(
     for name in sorted(deployment.substitutions.keys() - used):
         yield Finding("(template)", f"substitution {name} is not used by the definition")
     for name, function in sorted(deployment.substitutions.items()):
+        if not (function or name.endswith(_FUNCTION_ARN)):
+            continue  # a bucket's name
         if f"{function}Arn" != name:
             yield Finding("(template)", f"substitution {name} is not the ARN of {name[:-3]}")
         elif function not in deployment.function_timeouts_seconds:

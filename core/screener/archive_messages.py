@@ -5,21 +5,26 @@ ListVideos          ListingTask                               -> Listing
   RejudgeVideos     RejudgingTask (one batch)                 -> BatchCounts
 SummariseRejudging  Listing                                   -> RejudgingSummary
 
-Below `rejudge/{execution}/`: policy.yaml, videos.json (addresses), batches/ (one `BatchResult`
-each), map-run/ (what Step Functions says about each batch), changes.jsonl (every `Rejudged` whose
-verdict changed or that was left as it is), summary.json.
+Below `rejudge/{execution}/`: policy.yaml, videos.json (list of `Batch`), batches/ (one
+`BatchResult` each), map-run/ (what Step Functions says about each batch), changes.jsonl (every
+`Rejudged` whose verdict changed or that was left as it is), summary.json.
 """
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from screener.document import Decision
 from screener.messages import Bucket, Key
 from screener.model import Message
 from screener.storage import POLICY_KEY
 
+BATCH_SIZE = 20
+"""Documents per child execution: 45 s for each until a function's 900 s are over. A ten-minute
+video takes a fifth of a second of processor time (`python -m bench.rejudge`)."""
 Count = Annotated[int, Field(ge=0)]
+Documents = Annotated[list[str], Field(min_length=1, max_length=BATCH_SIZE)]
+"""s3:// URIs."""
 
 
 class RejudgingRequest(Message):
@@ -41,8 +46,14 @@ class ListingTask(Message):
     execution_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
 
 
+class Batch(Message):
+    """One item of the Map."""
+
+    documents: Documents
+
+
 class Manifest(Message):
-    """The Map's items: a JSON list of documents' s3:// URIs."""
+    """Where the Map's items are: a JSON list of `Batch`."""
 
     bucket: Bucket
     key: Key
@@ -97,12 +108,10 @@ class BatchCounts(Message):
 
 
 class RejudgingTask(Message):
-    """RejudgeVideos' input, as ItemBatcher builds it."""
+    """RejudgeVideos' input."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    rejudging: Annotated[Rejudging, Field(alias="BatchInput")]
-    documents: Annotated[list[str], Field(alias="Items", min_length=1)]
+    rejudging: Rejudging
+    documents: Documents
 
 
 class RejudgingSummary(Message):

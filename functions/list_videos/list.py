@@ -1,12 +1,12 @@
 """Lists an archive's documents by the table, into one object that the Map reads."""
 
-import json
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from screener import storage
-from screener.archive_messages import Listing, ListingTask, Manifest, Rejudging
+from screener.archive_messages import BATCH_SIZE, Batch, Listing, ListingTask, Manifest, Rejudging
 from screener.errors import InvalidPolicy
 from screener.policy.loading import DEFAULT_PRESET, parse_policy, preset_bytes
 from screener.policy.stored import read_policy
@@ -80,10 +80,12 @@ def _policy(s3: "S3Client", work_bucket: str, key: str) -> bytes:
 
 
 def _write(file: IO[bytes], addresses: Iterator[str]) -> int:
-    """A JSON list, one address after the other: an archive's list is not held in memory."""
+    """A JSON list of batches, one after the other: an archive's list is not held in memory."""
     count = 0
     file.write(b"[")
-    for count, address in enumerate(addresses, 1):
-        file.write((b",\n" if count > 1 else b"\n") + json.dumps(address).encode())
+    while batch := list(islice(addresses, BATCH_SIZE)):
+        file.write(b",\n" if count else b"\n")
+        file.write(Batch(documents=batch).model_dump_json().encode())
+        count += len(batch)
     file.write(b"\n]\n")
     return count
