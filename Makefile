@@ -73,6 +73,7 @@ lint: $(DEV) ## ruff and mypy --strict
 .PHONY: template
 template: $(DEV) $(SAM) $(SCAN) ## State machine check, cfn-lint, policy scan, sam validate --lint, sam build
 	$(VENV)/bin/python -m local.asl_check statemachine/screening.asl.json template.yaml
+	$(VENV)/bin/python -m local.asl_check statemachine/rejudging.asl.json template.yaml
 	$(VENV)/bin/cfn-lint template.yaml endpoints/*.yaml operations/*.yaml network/*.yaml
 	.venv-scan/bin/checkov --config-file .checkov.yaml
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint --region us-east-1

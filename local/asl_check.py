@@ -1,4 +1,4 @@
-"""Checks the state machine for what would only be found in a running execution.
+"""Checks a state machine for what would only be found in a running execution.
 
     python -m local.asl_check statemachine/screening.asl.json template.yaml
 
@@ -24,11 +24,13 @@ STATE_NAME_LIMIT = 80  # Step Functions: "state names must be unique and at most
 STARTED_BY_THE_QUEUE = frozenset({"start_screening"})
 NOT_CAUGHT = "not caught: "
 CAUGHT_BY_THE_MAP = "Caught by the Map."
+TOLERATED_BY_THE_MAP = "Tolerated by the Map."
 ENDS_BY_ITSELF = frozenset({"Choice", "Succeed", "Fail"})
 
 # The local interpreter breaks on these (JSONata, variables) or answers wrongly (S3).
 _FIELDS_OF_JSONATA = ("Assign", "Arguments", "Output", "Condition", "Items")
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9]+)\}")
+_FUNCTION_ARN = "FunctionArn"
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _RESERVED_ERRORS = ("States.", "Lambda.", "Sandbox.")
 
@@ -51,6 +53,8 @@ class Deployment:
 
     substitutions: Mapping[str, str]
     """Substitution -> logical id of the function whose ARN it is ("" when it is not one)."""
+    others_folders: frozenset[str]
+    """Folders of the functions that the template's other state machines run."""
     function_timeouts_seconds: Mapping[str, int]
     """Logical id of each function -> its Timeout."""
     function_folders: frozenset[str]
@@ -66,25 +70,32 @@ class Scope:
     enclosing_map: State | None
 
 
-def read_deployment(template_path: Path) -> Deployment:
+def read_deployment(template_path: Path, definition_path: Path) -> Deployment:
     """Read the template; folders are looked for in `functions/` beside it.
 
     Raises:
-        ValueError: not a template with exactly one state machine.
+        ValueError: not exactly one of the template's state machines has a definition of this name.
     """
     resources = read_template(template_path)["Resources"]
-    machines = [
-        resource["Properties"]
-        for resource in resources.values()
-        if resource["Type"] == "AWS::StepFunctions::StateMachine"
-    ]
-    if len(machines) != 1:
-        raise ValueError(f"{template_path}: {len(machines)} state machines instead of one")
+    mine: list[Mapping[str, Any]] = []
+    others: list[Mapping[str, Any]] = []
+    for resource in resources.values():
+        if resource["Type"] == "AWS::StepFunctions::StateMachine":
+            properties = resource["Properties"]
+            same = Path(properties["DefinitionS3Location"]).name == definition_path.name
+            (mine if same else others).append(properties.get("DefinitionSubstitutions", {}))
+    if len(mine) != 1:
+        raise ValueError(
+            f"{template_path}: {len(mine)} state machines of {definition_path.name} instead of one"
+        )
     return Deployment(
-        substitutions={
-            name: _function_of(value)
-            for name, value in machines[0].get("DefinitionSubstitutions", {}).items()
-        },
+        substitutions={name: _function_of(value) for name, value in mine[0].items()},
+        others_folders=frozenset(
+            folder_of(_function_of(value).removesuffix("Function"))
+            for substitutions in others
+            for value in substitutions.values()
+            if _function_of(value)
+        ),
         function_timeouts_seconds={
             name: resource["Properties"]["Timeout"]
             for name, resource in resources.items()
@@ -247,11 +258,15 @@ def _check_catch(name: str, state: State, enclosing_map: State | None) -> Iterat
             yield Finding(
                 name, f"neither a Catch of States.ALL nor {NOT_CAUGHT!r} and why in its Comment"
             )
-    elif not (CAUGHT_BY_THE_MAP in comment and enclosing_map.get("Catch")):
+    elif not (
+        (CAUGHT_BY_THE_MAP in comment and enclosing_map.get("Catch"))
+        or (TOLERATED_BY_THE_MAP in comment and "ToleratedFailurePercentage" in enclosing_map)
+    ):
         yield Finding(
             name,
             "Task of a Map item without a Catch of States.ALL: its failure would stop its siblings."
-            f" If that is meant, say {CAUGHT_BY_THE_MAP!r} in its Comment and give the Map a Catch",
+            f" If that is meant, say {CAUGHT_BY_THE_MAP!r} in its Comment and give the Map a Catch,"
+            f" or {TOLERATED_BY_THE_MAP!r} and a ToleratedFailurePercentage",
         )
 
 
@@ -264,11 +279,15 @@ def _check_substitutions(
     for name in sorted(deployment.substitutions.keys() - used):
         yield Finding("(template)", f"substitution {name} is not used by the definition")
     for name, function in sorted(deployment.substitutions.items()):
+        if not (function or name.endswith(_FUNCTION_ARN)):
+            continue  # a bucket's name
         if f"{function}Arn" != name:
             yield Finding("(template)", f"substitution {name} is not the ARN of {name[:-3]}")
         elif function not in deployment.function_timeouts_seconds:
             yield Finding("(template)", f"substitution {name}: the template has no {function}")
-    expected = {folder_of(name) for name in names} | STARTED_BY_THE_QUEUE
+    expected = (
+        {folder_of(name) for name in names} | STARTED_BY_THE_QUEUE | deployment.others_folders
+    )
     for folder in sorted(deployment.function_folders - expected):
         yield Finding("(functions)", f"functions/{folder}: no state has its name")
 
@@ -276,7 +295,8 @@ def _check_substitutions(
 def main(definition_path: str, template_path: str) -> int:
     """Print what is wrong; the exit status is 1 when anything is."""
     definition = json.loads(Path(definition_path).read_text("utf-8"))
-    findings = check(definition, read_deployment(Path(template_path)))
+    deployment = read_deployment(Path(template_path), Path(definition_path))
+    findings = check(definition, deployment)
     for finding in findings:
         sys.stdout.write(f"{definition_path}: {finding}\n")
     return 1 if findings else 0

@@ -1,23 +1,13 @@
 """Documents as the commands get them: from a file or from S3."""
 
 from pathlib import Path
-from typing import TypeVar
 
 from botocore.exceptions import ClientError
-from pydantic import ValidationError
 
 from screener import aws
 from screener.document import Document, DocumentHead
-from screener.errors import ScreenerError
 from screener.storage import S3Location
-
-_T = TypeVar("_T", bound=DocumentHead)
-
-MAX_DOCUMENT_BYTES = 512 * 1024 * 1024
-
-
-class UnusableDocument(ScreenerError):
-    """A document cannot be read, or does not follow its schema."""
+from screener.stored_documents import MAX_DOCUMENT_BYTES, UnusableDocument, parse_as
 
 
 def read_head(address: str) -> DocumentHead:
@@ -26,7 +16,7 @@ def read_head(address: str) -> DocumentHead:
     Raises:
         UnusableDocument: there is none, or it is not a document of this schema.
     """
-    return _parsed(DocumentHead, _bytes(address), address)
+    return parse_as(DocumentHead, _bytes(address), address)
 
 
 def read_document(address: str) -> Document:
@@ -38,21 +28,7 @@ def read_document(address: str) -> Document:
     Raises:
         UnusableDocument: there is none, or it is not a document of this schema.
     """
-    return parse_document(_bytes(address), address)
-
-
-def parse_document(content: bytes, address: str) -> Document:
-    """Raises UnusableDocument when the content is not a document."""
-    return _parsed(Document, content, address)
-
-
-def _parsed(kind: type[_T], content: bytes, address: str) -> _T:
-    try:
-        return kind.model_validate_json(content)
-    except ValidationError as cause:
-        first = cause.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the top"
-        raise UnusableDocument(f"{address}: not a document: {place}: {first['msg']}") from cause
+    return parse_as(Document, _bytes(address), address)
 
 
 def _bytes(address: str) -> bytes:

@@ -7,6 +7,8 @@ work bucket    media/{video_id}/{sampling_id}/frames-0000.tar | audio-0000.flac 
                async/output/... | async/failure/...
                config/policy.yaml | config/known_faces.npz
                config/scene_texts/{packs_digest}/{texts_digest}.json
+               rejudge/{execution}/policy.yaml | videos.json | batches/ | map-run/ |
+                                   changes.jsonl | summary.json
 any bucket     packs/{analyzer}/{packs_digest}/{pack name}/pack.json and its files
 """
 
@@ -91,3 +93,17 @@ def packs_prefix(analyzer: str, packs_digest: str) -> str:
 def text_embeddings_key(packs_digest: str, texts_digest: str) -> str:
     """Embeddings of scene prompts. Beside the policy, because observations expire."""
     return f"{SCENE_TEXTS_PREFIX}{packs_digest}/{texts_digest}.json"
+
+
+def rejudging_prefix(execution_name: str) -> str:
+    """What judging an archive again reads and leaves; see `archive_messages`."""
+    return f"rejudge/{execution_name}/"
+
+
+def rejudging_policy_key(prefix: str) -> str:
+    """The copy that the whole execution judges with, whatever happens to `config/` meanwhile."""
+    return f"{prefix}policy.yaml"
+
+
+def rejudging_batch_key(prefix: str, digest: str) -> str:
+    return f"{prefix}batches/{digest}.json"

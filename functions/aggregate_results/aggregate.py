@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from functions.aggregate_results.configuration import load_known_index, load_policy
 from screener.announcing import Channels, publish
 from screener.composing import judged_document, pipeline_run
 from screener.document import AnalysisState, Document
@@ -11,6 +10,7 @@ from screener.observation_store import discard_unusable, load_analyses, read_obj
 from screener.observations import Analyzer
 from screener.policy.engine import judge
 from screener.policy.material import Material
+from screener.policy.stored import load_known_index, load_policy
 from screener.publishing import Edition
 from screener.scene_texts import stored_embeddings
 

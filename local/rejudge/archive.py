@@ -12,13 +12,14 @@ from typing import Protocol
 
 from botocore.exceptions import ClientError
 
-from local.documents import UnusableDocument, parse_document, read_head
+from local.documents import read_head
 from screener import announcing, aws, storage
 from screener.document import Document, DocumentHead
 from screener.errors import ScreenerError
 from screener.observation_store import MAX_OBSERVATION_BYTES, read_object
-from screener.publishing import ORDER, Edition, Order, publish_document
+from screener.publishing import publish_document
 from screener.storage import DOCUMENT_SUFFIX, S3Location
+from screener.stored_documents import UnusableDocument, edition_to_replace
 
 _NOT_THERE = frozenset({"404", "NoSuchKey"})
 
@@ -119,20 +120,9 @@ class BucketArchive:
         return read_object(aws.s3(), self.work_bucket, key, MAX_OBSERVATION_BYTES)
 
     def write(self, address: str, document: Document) -> bool:
-        location = S3Location.parse(address)
-        answer = aws.s3().get_object(Bucket=location.bucket, Key=location.key)
-        with answer["Body"] as body:
-            present = parse_document(body.read(), address)
-        if document.video_id is None or present.video_id != document.video_id:
+        edition = edition_to_replace(aws.s3(), address, document)
+        if edition is None:
             return False
-        edition = Edition(
-            bucket=document.video.bucket,
-            key=document.video.key,
-            video_id=document.video_id,
-            last_modified=document.video.last_modified,
-            sequencer=Order.decode(answer["Metadata"].get(ORDER, "")).sequencer or None,
-            started_at=document.pipeline.started_at,
-        )
         published = publish_document(aws.s3(), document, edition)
         if published.superseded:
             return False

@@ -43,12 +43,24 @@ def stack_environment(inherited: Mapping[str, str], folder: Path) -> dict[str, s
     own = {name: value for name, value in inherited.items() if not name.startswith("AWS_")}
     own.update(local_aws("http://127.0.0.1:1"))  # replaced once the port is known
     del own["AWS_ENDPOINT_URL"]
+    own["AWS_CONFIG_FILE"] = str(_path_style(folder / "aws_config"))
     own["AWS_DATA_PATH"] = str(_service_models(folder / "botocore"))
     own["TMPDIR"] = str(folder / "tmp")
     own["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(_BUFFER_BYTES)
     # moto answers every origin otherwise; the gateway lets only local ones through.
     own["MOTO_DISABLE_GLOBAL_CORS"] = "true"
     return own
+
+
+def _path_style(file: Path) -> Path:
+    """Tells moto's interpreter, which makes its own clients, to put buckets into the path.
+
+    A Map that reads its items from S3 would otherwise look for `bucket.localhost`, a name that
+    not every resolver knows.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("[default]\ns3 =\n    addressing_style = path\n", "utf-8")
+    return file
 
 
 def _service_models(folder: Path) -> Path:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from local.stack.environment import stack_environment
 from local.stack.naming import PSEUDO_PARAMETERS, REGION, name_resource
 from local.stack.plan import read_plan
 from local.stack.template import Template
-from tests.local_stack import REPOSITORY, Command, Stack
+from tests.local_stack import PATIENCE_SECONDS, REPOSITORY, Command, Stack
 from tests.tiny_clips import tiny_clip
 
 # Allowed, but not to be seen in a run of the local stack.
@@ -33,12 +34,13 @@ for _function, _action, _reason in [
     ("AggregateResults", "s3:DeleteObject", "an observation in the store that cannot be used"),
     ("AggregateResults", "dynamodb:DeleteItem", "a known person is no longer found"),
     ("RejectVideo", "dynamodb:DeleteItem", "a known person is no longer found"),
+    ("RejudgeVideos", "dynamodb:DeleteItem", "a known person is no longer found"),
 ]:
     UNSEEN[_function, _action] = _reason
 
 # Access key that moto's interpreter of the state machine signs with.
 STATE_MACHINE_KEY = "ak"
-STATE_MACHINE = "ScreeningStateMachine"
+STATE_MACHINES = ("ScreeningStateMachine", "RejudgingStateMachine")
 
 # Without it S3 answers 403 instead of 404 for what is not there; no request has its name.
 MEANT_FOR_404 = "s3:ListBucket"
@@ -88,6 +90,7 @@ def calls(command: Command, tmp_path_factory: pytest.TempPathFactory) -> set[Cal
                 ("empty.mp4", b""),
             ]:
                 assert stack.wait(stack.upload(key, content)).status == "SUCCEEDED"
+            _judge_again(stack)
         finally:
             process.stdin.close()
             process.stdout.close()
@@ -99,12 +102,30 @@ def calls(command: Command, tmp_path_factory: pytest.TempPathFactory) -> set[Cal
     }
 
 
+def _judge_again(stack: Stack) -> None:
+    machine = stack.description.state_machine_arn.replace("-screening", "-rejudging")
+    client = stack.services.stepfunctions
+    arn = client.start_execution(stateMachineArn=machine, name="again", input='{"dry_run": false}')[
+        "executionArn"
+    ]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (told := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert told["status"] == "SUCCEEDED", told
+    summary = json.loads(told["output"])
+    assert (summary["judged"], summary["missing"]) == (2, 0), summary
+
+
 def _as_iam_sees_it(request: Mapping[str, Any]) -> Iterator[Call]:
     if request["caller"] == STATE_MACHINE_KEY:
         # The endpoints' ARNs come from nested stacks; test_template checks that policy.
         if request["service"] == "lambda":
             function_arn = request["path"].split("/")[3]
-            yield Call(STATE_MACHINE, "lambda:InvokeFunction", function_arn)
+            yield Call(_machine_of(function_arn), "lambda:InvokeFunction", function_arn)
+        elif request["service"] == "s3":
+            # Only the Map over an archive reads and writes S3 by itself.
+            yield Call("RejudgingStateMachine", *_s3_call(request))
         return
     function = _states_by_function_name()[request["caller"]]
     if request["service"] == "s3":
@@ -145,6 +166,13 @@ def _s3_call(request: Mapping[str, Any]) -> tuple[str, str]:
 
 
 @cache
+def _machine_of(function_arn: str) -> str:
+    machines = read_plan(REPOSITORY, {}).state_machines
+    (found,) = (name for name, spec in machines.items() if function_arn in spec.definition)
+    return found
+
+
+@cache
 def _states_by_function_name() -> dict[str, str]:
     functions = read_plan(REPOSITORY, {}).functions
     return {spec.name: name.removesuffix("Function") for name, spec in functions.items()}
@@ -160,8 +188,10 @@ def _policies() -> dict[str, list[dict[str, Any]]]:
         ).resources(lambda kind: kind.startswith("AWS::IAM::"))
     }
     written = read_template(REPOSITORY / "template.yaml")["Resources"]
-    machine = resolved["ScreeningStateMachineRole"]["Policies"]
-    documents = {STATE_MACHINE: [one["PolicyDocument"] for one in machine]}
+    documents = {
+        machine: [one["PolicyDocument"] for one in resolved[f"{machine}Role"]["Policies"]]
+        for machine in STATE_MACHINES
+    }
     for state in _states_by_function_name().values():
         role = f"{state}Role"
         managed = [one["Ref"] for one in written[role]["Properties"]["ManagedPolicyArns"]]
@@ -190,7 +220,7 @@ def test_every_permission_is_used_or_explained(calls: set[Call]) -> None:
     used = {(call.function, call.action) for call in calls}
     unused = set()
     for state, documents in _policies().items():
-        for document in documents if state != STATE_MACHINE else []:
+        for document in documents if state not in STATE_MACHINES else []:
             for statement in document["Statement"]:
                 actions = statement["Action"]
                 for action in [actions] if isinstance(actions, str) else actions:
@@ -204,11 +234,26 @@ def test_explanations_are_only_of_what_was_not_seen(calls: set[Call]) -> None:
     assert UNSEEN.keys() & used == set()
 
 
-def test_the_state_machine_was_seen_to_call_the_functions_of_a_good_and_a_bad_video(
+@pytest.mark.parametrize(
+    ("machine", "functions"),
+    [
+        # All but StartScreening, which the queue calls, and AwaitRedrive.
+        ("ScreeningStateMachine", 6),
+        ("RejudgingStateMachine", 3),
+    ],
+)
+def test_a_state_machine_was_seen_to_call_its_functions(
+    calls: set[Call], machine: str, functions: int
+) -> None:
+    seen = [call for call in calls if call.function == machine]
+    assert sum(call.action == "lambda:InvokeFunction" for call in seen) == functions
+
+
+def test_the_map_over_an_archive_was_seen_to_read_its_list_and_to_write_its_results(
     calls: set[Call],
 ) -> None:
-    called = {call.resource for call in calls if call.function == STATE_MACHINE}
-    assert len(called) == 6, "all but StartScreening, which the queue calls, and AwaitRedrive"
+    seen = {call.action for call in calls if call.function == "RejudgingStateMachine"}
+    assert {"s3:GetObject", "s3:PutObject"} <= seen
 
 
 def test_a_function_is_refused_what_another_may_do() -> None:

@@ -233,16 +233,38 @@ def test_every_role_can_be_assumed_by_one_service_only() -> None:
             assert isinstance(statement["Principal"]["Service"], str), f"{path}: {name}"
 
 
-def test_the_state_machine_may_invoke_exactly_its_functions(template: Mapping[str, Any]) -> None:
-    machine = template["Resources"]["ScreeningStateMachine"]["Properties"]
+@pytest.mark.parametrize("machine", ["ScreeningStateMachine", "RejudgingStateMachine"])
+def test_a_state_machine_may_invoke_exactly_its_functions(
+    template: Mapping[str, Any], machine: str
+) -> None:
+    properties = template["Resources"][machine]["Properties"]
     (invoke,) = (
         one
-        for one in statements(template["Resources"]["ScreeningStateMachineRole"])
+        for one in statements(template["Resources"][f"{machine}Role"])
         if one["Action"] == "lambda:InvokeFunction"
     )
+    given = properties["DefinitionSubstitutions"].values()
     assert sorted(map(str, invoke["Resource"])) == sorted(
-        map(str, machine["DefinitionSubstitutions"].values())
+        str(one) for one in given if "Fn::GetAtt" in one
     )
+
+
+def test_a_distributed_map_may_start_its_own_machine_and_write_where_it_says(
+    template: Mapping[str, Any],
+) -> None:
+    machine = template["Resources"]["RejudgingStateMachine"]["Properties"]
+    granted = {
+        one["Sid"]: one for one in statements(template["Resources"]["RejudgingStateMachineRole"])
+    }
+    name = machine["StateMachineName"]["Fn::Sub"]
+    assert granted["StartBatches"]["Resource"]["Fn::Sub"].endswith(f":stateMachine:{name}")
+    for one in granted["FollowBatches"]["Resource"]:
+        assert f":execution:{name}" in one["Fn::Sub"]
+    definition = json.loads((ROOT / machine["DefinitionS3Location"]).read_text("utf-8"))
+    archive = definition["States"]["RejudgeArchive"]
+    assert "'rejudge/{}/map-run'" in archive["ResultWriter"]["Parameters"]["Prefix.$"]
+    written = granted["ResultsOfBatches"]["Resource"]["Fn::Sub"]
+    assert written == "${WorkBucket.Arn}/rejudge/*/map-run/*"
 
 
 # ---------------------------------------------------------------- data
@@ -279,7 +301,7 @@ def test_buckets_are_private_encrypted_versioned_and_refuse_plain_http(
         )
 
 
-@pytest.mark.parametrize("prefix", ["media/", "async/", "observations/"])
+@pytest.mark.parametrize("prefix", ["media/", "async/", "observations/", "rejudge/"])
 def test_everything_in_the_work_bucket_but_its_configuration_expires(
     template: Mapping[str, Any], prefix: str
 ) -> None:

@@ -18,7 +18,7 @@ TEMPLATE = ROOT / "template.yaml"
 
 @pytest.fixture(scope="module")
 def deployment() -> Deployment:
-    return read_deployment(TEMPLATE)
+    return read_deployment(TEMPLATE, DEFINITION)
 
 
 def real() -> dict[str, Any]:
@@ -37,8 +37,13 @@ def test_the_real_definition_is_sound(deployment: Deployment) -> None:
     assert check(real(), deployment) == []
 
 
-def test_the_command_is_silent_about_the_real_definition(capsys: pytest.CaptureFixture) -> None:
-    assert main(str(DEFINITION), str(TEMPLATE)) == 0
+@pytest.mark.parametrize(
+    "definition", sorted((ROOT / "statemachine").glob("*.asl.json")), ids=lambda path: path.name
+)
+def test_the_command_is_silent_about_the_real_definitions(
+    definition: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(str(definition), str(TEMPLATE)) == 0
     assert capsys.readouterr().out == ""
 
 
@@ -47,7 +52,7 @@ def test_the_command_prints_each_finding_and_fails(
 ) -> None:
     definition = real()
     del definition["States"]["IsComplete"]["Default"]
-    broken = tmp_path / "broken.asl.json"
+    broken = tmp_path / DEFINITION.name
     broken.write_text(json.dumps(definition), "utf-8")
     assert main(str(broken), str(TEMPLATE)) == 1
     assert "IsComplete: Choice without Default" in capsys.readouterr().out
@@ -230,6 +235,15 @@ def test_a_broken_definition_is_refused(
     assert any(found.state == state and problem in found.problem for found in findings), findings
 
 
+def test_a_failure_that_the_map_is_said_to_tolerate_needs_a_map_that_does() -> None:
+    path = ROOT / "statemachine" / "rejudging.asl.json"
+    definition = json.loads(path.read_text("utf-8"))
+    del definition["States"]["RejudgeArchive"]["ToleratedFailurePercentage"]
+    (finding,) = check(definition, read_deployment(TEMPLATE, path))
+    assert finding.state == "RejudgeVideos"
+    assert "would stop its siblings" in finding.problem
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -278,5 +292,5 @@ def test_a_deployment_that_does_not_fit_is_refused(
 def test_a_template_without_a_state_machine_is_refused(tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     template.write_text("Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n", "utf-8")
-    with pytest.raises(ValueError, match="0 state machines instead of one"):
-        read_deployment(template)
+    with pytest.raises(ValueError, match=r"0 state machines of screening\.asl\.json"):
+        read_deployment(template, DEFINITION)

@@ -17,9 +17,13 @@ from screener.settings import AnalyzersSettings
 REPOSITORY = Path(__file__).resolve().parents[4]
 
 
-def test_every_state_of_the_walk_has_its_function_with_handler_and_limits() -> None:
+MACHINES = {"ScreeningStateMachine": "ValidateVideo", "RejudgingStateMachine": "ListVideos"}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_state_of_a_machine_has_its_function_with_handler_and_limits(name: str) -> None:
     plan = read_plan(REPOSITORY, {})
-    machine = plan.state_machines["ScreeningStateMachine"]
+    machine = plan.state_machines[name]
     arns = re.findall(r"arn:aws:lambda:[^\"]+", machine.definition)
     assert arns
     deployed = {spec.name for spec in plan.functions.values()}
@@ -31,10 +35,12 @@ def test_every_state_of_the_walk_has_its_function_with_handler_and_limits() -> N
         assert spec.environment["WORK_BUCKET"] == plan.buckets["WorkBucket"].name
 
 
-def test_the_definition_holds_no_placeholder_after_substitution() -> None:
-    definition = read_plan(REPOSITORY, {}).state_machines["ScreeningStateMachine"].definition
-    assert "${" not in definition
-    assert json.loads(definition)["StartAt"] == "ValidateVideo"
+@pytest.mark.parametrize(("name", "first"), MACHINES.items())
+def test_a_definition_holds_no_placeholder_after_substitution(name: str, first: str) -> None:
+    machines = read_plan(REPOSITORY, {}).state_machines
+    assert machines.keys() == MACHINES.keys()
+    assert "${" not in machines[name].definition
+    assert json.loads(machines[name].definition)["StartAt"] == first
 
 
 def test_the_intake_runs_from_bucket_over_rule_and_queue_to_the_start_function() -> None:

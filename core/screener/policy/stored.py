@@ -29,12 +29,23 @@ def load_policy(s3: "S3Client", work_bucket: str) -> Policy:
     Raises:
         InvalidPolicy: there is one and it cannot be used.
     """
-    uri = f"s3://{work_bucket}/{storage.POLICY_KEY}"
+    data = read_policy(s3, work_bucket, storage.POLICY_KEY)
+    if data is None:
+        return load_preset(DEFAULT_PRESET)
+    return parse_policy(data, f"s3://{work_bucket}/{storage.POLICY_KEY}")
+
+
+def read_policy(s3: "S3Client", work_bucket: str, key: str) -> bytes | None:
+    """A policy file, unparsed; None where there is none.
+
+    Raises:
+        InvalidPolicy: larger than any policy.
+    """
     try:
-        data = read_object(s3, work_bucket, storage.POLICY_KEY, MAX_POLICY_BYTES)
+        return read_object(s3, work_bucket, key, MAX_POLICY_BYTES)
     except InvalidObservations as cause:
+        uri = f"s3://{work_bucket}/{key}"
         raise InvalidPolicy(f"{uri}: larger than {MAX_POLICY_BYTES} bytes") from cause
-    return load_preset(DEFAULT_PRESET) if data is None else parse_policy(data, uri)
 
 
 def load_known_index(s3: "S3Client", work_bucket: str) -> KnownFaces | InvalidKnownFaces | None:
