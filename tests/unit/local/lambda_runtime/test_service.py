@@ -1,6 +1,8 @@
 """The service with real `awslambdaric` processes."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -167,10 +169,11 @@ def test_a_crash_is_reported_and_the_next_invocation_gets_a_fresh_environment(
 
 
 def test_a_crash_between_invocations_costs_no_invocation(deploy: Deploy) -> None:
-    service = deploy("die_after_answer", concurrency=1)
-    first = value(call(service, "die_after_answer"))
+    service = deploy("own_process", concurrency=1)
+    first = value(call(service, "own_process"))
+    os.kill(first, signal.SIGKILL)
     assert eventually(lambda: not is_running(first))
-    assert value(call(service, "die_after_answer")) != first
+    assert value(call(service, "own_process")) != first
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -66,8 +65,7 @@ def leave_child(event, context):
     return child.pid
 
 
-def die_after_answer(event, context):
-    threading.Timer(0.1, os._exit, [3]).start()
+def own_process(event, context):
     return os.getpid()
 
 
