@@ -46,8 +46,12 @@ class Runtime(NamedTuple):
     def on_gpu(self) -> bool:
         return self.provider != CPU
 
-    def session(self, path: Path) -> onnxruntime.InferenceSession:
+    def session(self, path: Path, model: bytes | None = None) -> onnxruntime.InferenceSession:
         """Load an ONNX network.
+
+        Args:
+            path: its file.
+            model: what to load in the file's place, when the caller has changed it.
 
         Raises:
             InvalidPack: ONNX Runtime cannot load the file.
@@ -60,7 +64,7 @@ class Runtime(NamedTuple):
         providers = [self.provider] if self.provider == CPU else [self.provider, CUDA, CPU]
         try:
             session = onnxruntime.InferenceSession(
-                str(path), options, providers=list(dict.fromkeys(providers))
+                model or str(path), options, providers=list(dict.fromkeys(providers))
             )
         except Exception as cause:
             # ONNX Runtime has no common base for its exceptions below Exception.
