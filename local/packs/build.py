@@ -64,11 +64,13 @@ def order_from_catalogue(
         mirror: folder with weights.
 
     Raises:
-        BuildFailed: the pack is not one that is built, or the name would mislead.
+        BuildFailed: the pack is not one that is built, not in that precision, or the name would
+            mislead.
     """
     source = entry.build
     if source is None:
         raise BuildFailed(f"{entry.name} is not built; `{entry.command}` gets it")
+    _refuse_precision(entry.name, source.recipe, precision)
     if weights is not None and name is None:
         raise BuildFailed(
             f"weights of your own need a --name of their own, for {entry.name} stands for those "
@@ -106,8 +108,9 @@ def order_for_own_detector(
     """An order for an Ultralytics detector of the user's own.
 
     Raises:
-        BuildFailed: no such file, or no name can be made from it.
+        BuildFailed: no such file, no name can be made from it, or not in that precision.
     """
+    _refuse_precision(weights.name, Recipe.ULTRALYTICS, precision)
     own = _own_weights(weights)
     slug = re.sub(r"[^a-z0-9]+", "-", (name or weights.stem).lower()).strip("-")
     if not slug:
@@ -126,6 +129,12 @@ def order_for_own_detector(
         precision=precision,
         parameters={},
     )
+
+
+def _refuse_precision(name: str, recipe: Recipe, precision: Precision) -> None:
+    # Boxes and scores of detectors leave their tolerances long before a cosine shows it.
+    if precision is Precision.INT8 and recipe is not Recipe.OPEN_CLIP:
+        raise BuildFailed(f"{name}: 8 bits are for CLIP only")
 
 
 class _OwnWeights(NamedTuple):

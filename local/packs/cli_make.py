@@ -35,7 +35,8 @@ def build(
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Of weights of your own.")] = None,
     precision: Annotated[
-        Precision, typer.Option(help="fp16 makes a second pack, <name>-fp16, for GPUs.")
+        Precision,
+        typer.Option(help="A second pack: <name>-fp16 for GPUs, <name>-int8 for CLIP on CPUs."),
     ] = Precision.FP32,
     images: Annotated[
         Path | None,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model_servers.moderation.batch_norm import subtractions_as_additions
 from model_servers.serving import boxes
 from model_servers.serving.frames import FrameModel, time_of
 from model_servers.serving.images import DecodedFrame, Pixels
@@ -107,7 +108,8 @@ class OpenNsfw:
     _MEAN_BGR = np.array([104, 117, 123], dtype=np.float32)
 
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
-        self._session = runtime.session(pack.path_of(pack.pack.files[0].path))
+        path = pack.path_of(pack.pack.files[0].path)
+        self._session = runtime.session(path, subtractions_as_additions(path.read_bytes()))
         self._input = self._session.inputs[0].name
 
     def preprocess(self, pixels: Pixels) -> NDArray[np.float32]:

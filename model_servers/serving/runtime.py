@@ -43,14 +43,18 @@ class Runtime(NamedTuple):
     def on_gpu(self) -> bool:
         return self.provider != CPU
 
-    def session(self, path: Path) -> Session:
+    def session(self, path: Path, model: bytes | None = None) -> Session:
         """Load an ONNX network.
+
+        Args:
+            path: its file.
+            model: what to load in the file's place, when the caller has changed it.
 
         Raises:
             InvalidPack: ONNX Runtime cannot load the file.
             ConfigurationError: the provider does not work on this machine.
         """
-        return Session(path, self.provider)
+        return Session(path, self.provider, model)
 
 
 def choose_runtime(settings: ServerSettings) -> Runtime:

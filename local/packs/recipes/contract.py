@@ -15,6 +15,8 @@ class Precision(StrEnum):
     FP32 = "fp32"
     FP16 = "fp16"
     """Half the size, for GPUs. Inputs and outputs stay float32, so servers need not know."""
+    INT8 = "int8"
+    """Matrix products in 8 bits, for CLIP on CPUs. Inputs and outputs stay float32."""
 
 
 class Job(Message):

@@ -12,7 +12,7 @@ from local.packs.recipes.contract import Precision
 
 
 def finish(path: Path, precision: Precision, metadata: Mapping[str, str]) -> None:
-    """Rewrite an export so that the same weights give the same bytes, and halve it if asked.
+    """Rewrite an export so that the same weights give the same bytes, in the asked precision.
 
     Exporters note the date, and stack traces with folders of the machine they ran on.
     """
@@ -30,6 +30,18 @@ def finish(path: Path, precision: Precision, metadata: Mapping[str, str]) -> Non
 
         model = convert_float_to_float16(model, keep_io_types=True)
     onnx.save(model, path)
+    if precision is Precision.INT8:
+        _quantise(path)
+
+
+def _quantise(path: Path) -> None:
+    """Weights of matrix products to 8 bits per output channel; inputs follow call by call."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(
+        path, path, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True,
+        weight_type=QuantType.QInt8, extra_options={"MatMulConstBOnly": True},
+    )  # fmt: skip
 
 
 def _forget(graph: onnx.GraphProto) -> None:

@@ -52,6 +52,16 @@ def test_half_precision_and_other_weights_never_take_the_catalogues_name(tmp_pat
         order(weights=str(tmp_path / "gone.pt"), name="mine")
 
 
+def test_8_bits_are_for_clip_only(tmp_path):
+    assert order("clip-vit-l-14", precision=Precision.INT8).name == "clip-vit-l-14-int8"
+    with pytest.raises(BuildFailed, match="for CLIP only"):
+        order(precision=Precision.INT8)
+    weights = tmp_path / "own.pt"
+    weights.write_bytes(b"weights")
+    with pytest.raises(BuildFailed, match="for CLIP only"):
+        order_for_own_detector(weights, name=None, licence=None, precision=Precision.INT8)
+
+
 def test_a_pack_that_is_published_is_not_built():
     with pytest.raises(BuildFailed, match="`screener packs pull yunet` gets it"):
         order("yunet")

@@ -80,3 +80,24 @@ def test_the_smallest_cosine_is_that_of_the_worst_row():
     left = np.array([[1, 0], [1, 1]], dtype=np.float32)
     right = np.array([[2, 0], [1, 0]], dtype=np.float32)
     assert smallest_cosine(left, right) == pytest.approx(0.5**0.5)
+
+
+def test_8_bits_quarter_the_weights_and_keep_float32_at_both_ends(tmp_path):
+    weights = np.random.default_rng(1).normal(size=(256, 64)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 256])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 64])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    path = tmp_path / "model.onnx"
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
+    size = path.stat().st_size
+    finish(path, Precision.INT8, {})
+    assert path.stat().st_size < 0.3 * size
+    batch = np.random.default_rng(2).normal(size=(3, 256)).astype(np.float32)
+    found = Network(path)(batch)
+    assert found.dtype == np.float32
+    assert smallest_cosine(found, batch @ weights) > 0.999
