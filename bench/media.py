@@ -1,11 +1,18 @@
 """Extraction against the two obvious FFmpeg commands, with decoding alone as the floor.
 
-    python -m bench.media [--seconds 120] [--rounds 3] [--sizes 1280x720 1920x1080 3840x2160]
-                          [--hours 6]
+    python -m bench.media [--rounds 3] [--rows NAME ...] [--clips FOLDER] [--hours 6]
 
 The baseline is two commands: frames at 1 fps as JPEG files, scaled as ours are, and the sound as
 16 kHz mono FLAC. `fps=...:round=up` makes the command choose the frame on display at each
-second, which is what Screener keeps; the frames are compared. Rounds alternate, the best counts.
+second, which is what Screener keeps. Rounds alternate, the best counts.
+
+Our JPEGs must be, byte for byte, those of a plain loop that decodes every picture in order, and
+look like the command's (above 35 dB is the same picture). Floors: decoding every picture, and
+decoding just those that the wanted ones need, which is as little as an exact result can do.
+
+Screener's children come from a server that is loaded once per process, which the first probe of
+each clip has done; `--rows` with nothing else prints what that takes.
+`--clips` keeps the clips, whose encoding takes longer than everything else.
 `--hours` walks a synthetic video of that length and prints the largest memory.
 """
 
@@ -16,6 +23,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -26,18 +34,38 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.media_material import speed_clip
-from bench.media_run import children_cpu_s, probed, run
+from bench.media_floor import decode_needed, expected_jpegs
+from bench.media_material import ENCODERS, VIDEO, speed_clip
+from bench.media_run import Cost, children_cpu_s, probed, run
 from screener.bundles import END, MANIFEST_NAME, BundleReader, FrameBundleManifest, member
+from screener.media import MediaFacts
 from screener.media.facts import Extraction
 from screener.sampling import Sampling, SamplingStrategy
 
 
-class Cost(NamedTuple):
-    """Seconds of one measure: on the clock, and of processor time on all cores."""
+class Row(NamedTuple):
+    """A clip to measure with."""
 
-    wall_s: float
-    cpu_s: float
+    name: str
+    seconds: int
+    width: int
+    height: int
+    encoder: str
+
+
+ROWS = (
+    Row("720p", 120, 1280, 720, "x264 defaults"),
+    Row("1080p", 60, 1920, 1080, "x264 defaults"),
+    Row("2160p", 30, 3840, 2160, "x264 defaults"),
+    Row("1080p live", 60, 1920, 1080, "live"),
+    Row("1080p phone", 60, 1920, 1080, "phone"),
+)
+HEADS = (
+    "| 1 fps and sound | two commands | Screener | ratio | floor: decode every picture "
+    "| floor: decode the needed ones | needed | frames, likeness |",
+    "| key frames and sound | two commands | Screener | ratio |",
+)
+SAME_PICTURE_DB = 35
 
 
 def ffmpeg_command() -> str:
@@ -96,50 +124,82 @@ def grey(jpeg: bytes) -> NDArray[np.float32]:
         return next(container.decode(video=0)).to_ndarray(format="gray").astype(np.float32)
 
 
-def worst_psnr(ours: Path, theirs: Path) -> tuple[int, float]:
-    """Frames in both, and the worst likeness of a pair in dB; above 35 is the same picture."""
+def same_frames(ours: list[bytes], clip: Path, facts: MediaFacts, theirs: Path) -> str:
+    """How many frames there are, and the worst likeness to the command's.
+
+    Raises:
+        SystemExit: a frame is not the one that a plain loop finds, or not the command's.
+    """
+    expected = list(expected_jpegs(clip, facts, Sampling()))
+    if ours != expected:
+        different = sum(a != b for a, b in zip(ours, expected, strict=False))
+        raise SystemExit(
+            f"{clip.name}: {len(ours)} frames, {len(expected)} from a plain loop, "
+            f"{different} of them different"
+        )
     files = sorted(theirs.glob("[0-9]*.jpg"))
-    worst = 99.0
-    with ours.open("rb") as file:
-        frames = list(BundleReader(file))
-    if len(frames) != len(files):
-        raise SystemExit(f"{len(frames)} frames here, {len(files)} from the command")
-    for frame, path in zip(frames, files, strict=True):
-        one, other = grey(frame.jpeg), grey(path.read_bytes())
-        error = float(np.mean((one - other) ** 2))
-        worst = min(worst, 10 * np.log10(255**2 / max(error, 1e-3)))
-    return len(frames), worst
+    if len(ours) != len(files):
+        raise SystemExit(f"{clip.name}: {len(ours)} frames, {len(files)} from the command")
+    worst = min(psnr(jpeg, path.read_bytes()) for jpeg, path in zip(ours, files, strict=True))
+    if worst < SAME_PICTURE_DB:
+        raise SystemExit(f"{clip.name}: a frame is only {worst:.0f} dB like the command's")
+    return f"{len(ours)}, {worst:.0f} dB"
 
 
-def compare(clip: Path, name: str, rounds: int) -> str:
-    """One row of the table."""
+def psnr(one: bytes, other: bytes) -> float:
+    error = float(np.mean((grey(one) - grey(other)) ** 2))
+    return float(10 * np.log10(255**2 / max(error, 1e-3)))
+
+
+def compare(clip: Path, name: str, rounds: int) -> tuple[str, str]:
+    """One row of each table."""
     facts = probed(clip)
     sampling = Sampling()
     keys = Sampling(strategy=SamplingStrategy.KEY_FRAMES)
     bundle = clip.with_suffix(".tar")
-    commands = Commands(clip, clip.parent, sampling.frame_max_side_px)
-    costs: dict[str, list[Cost]] = {key: [] for key in ("two", "ours", "floor", "key", "our key")}
-    for _ in range(rounds):
-        costs["two"].append(timed(commands.both))
-        costs["ours"].append(timed(lambda: run(clip, facts, sampling)))
-        costs["floor"].append(timed(commands.decode_alone))
-        costs["key"].append(timed(commands.key_frames))
-        costs["our key"].append(timed(lambda: run(clip, facts, keys)))
-    extraction = run(clip, facts, sampling, keep=bundle).extraction
-    finish_bundle(bundle, extraction, sampling)
-    count, likeness = worst_psnr(bundle, commands.folder_of_frames)
-    two, ours, floor, key, our_key = (best(costs[k]) for k in costs)
-    cells = [
-        name,
-        *(f"{c.wall_s:.1f} s ({c.cpu_s:.1f})" for c in (two, floor, ours)),
-        f"**{two.wall_s / ours.wall_s:.1f}x** ({two.cpu_s / ours.cpu_s:.1f}x)",
-        f"{extraction.frames_decoded} of {extraction.frames_seen}",
-        f"{key.wall_s:.1f} s ({key.cpu_s:.1f})",
-        f"{our_key.wall_s:.1f} s ({our_key.cpu_s:.1f})",
-        f"**{key.wall_s / our_key.wall_s:.1f}x** ({key.cpu_s / our_key.cpu_s:.1f}x)",
-        f"{count}, {likeness:.0f} dB",
-    ]
-    return "| " + " | ".join(cells) + " |"
+    with TemporaryDirectory() as folder:
+        commands = Commands(clip, Path(folder), sampling.frame_max_side_px)
+        costs: dict[str, list[Cost]] = defaultdict(list)
+        for _ in range(rounds):
+            costs["two"].append(timed(commands.both))
+            costs["ours"].append(run(clip, facts, sampling).cost)
+            costs["all"].append(timed(commands.decode_alone))
+            costs["needed"].append(decode_needed(clip))
+            costs["key"].append(timed(commands.key_frames))
+            costs["our key"].append(run(clip, facts, keys).cost)
+        extraction = run(clip, facts, sampling, keep=bundle).extraction
+        finish_bundle(bundle, extraction, sampling)
+        with bundle.open("rb") as file:
+            jpegs = [frame.jpeg for frame in BundleReader(file)]
+        bundle.unlink()
+        same = same_frames(jpegs, clip, facts, commands.folder_of_frames)
+    two, ours, every, needed, key, our_key = (
+        best(costs[k]) for k in ("two", "ours", "all", "needed", "key", "our key")
+    )
+    rate = (
+        name, two, ours, ratio(two, ours), every, needed,
+        f"{extraction.frames_decoded} of {extraction.frames_seen}", same,
+    )  # fmt: skip
+    return row(*rate), row(name, key, our_key, ratio(key, our_key))
+
+
+def row(*cells: str | Cost) -> str:
+    shown = (c if isinstance(c, str) else f"{c.wall_s:.2f} s ({c.cpu_s:.2f})" for c in cells)
+    return "| " + " | ".join(shown) + " |"
+
+
+def ratio(theirs: Cost, ours: Cost) -> str:
+    return f"**{theirs.wall_s / ours.wall_s:.1f}x** ({theirs.cpu_s / ours.cpu_s:.1f}x)"
+
+
+def start_of_server() -> float:
+    """Seconds from nothing to a fork server that has loaded everything."""
+    clip = VIDEO / "nasa_webb_narrated_13s.mp4"
+    started = time.perf_counter()
+    probed(clip)
+    first = time.perf_counter() - started
+    probed(clip)
+    return first - (time.perf_counter() - started - first)
 
 
 def finish_bundle(bundle: Path, extraction: Extraction, sampling: Sampling) -> None:
@@ -187,31 +247,35 @@ def long_clip(target: Path, hours: int) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--sizes", nargs="*", default=["1280x720", "1920x1080", "3840x2160"])
+    parser.add_argument("--rows", nargs="*", default=[row.name for row in ROWS])
+    parser.add_argument("--clips", type=Path)
     parser.add_argument("--hours", type=int)
     arguments = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     print(f"{cores} cores, {platform.machine()}; load {os.getloadavg()[0]:.1f} at the start")
+    print(f"start of the fork server, once per process: {start_of_server():.2f} s")
     print("Seconds on the clock (processor seconds); ratios likewise.\n")
-    if arguments.sizes:
-        print(
-            "| clip | two commands | decode alone | Screener | ratio | decoded "
-            "| I frames, two commands | key frames, Screener | ratio | same frames |"
-        )
-        print("|" + "---|" * 10)
+    tables: tuple[list[str], list[str]] = ([], [])
     with TemporaryDirectory() as folder:
-        for size in arguments.sizes:
-            width, height = map(int, size.split("x"))
-            clip = speed_clip(Path(folder) / f"{size}.mp4", arguments.seconds, width, height)
-            print(compare(clip, size, arguments.rounds), flush=True)
+        for asked in (row for row in ROWS if row.name in arguments.rows):
+            clip = (arguments.clips or Path(folder)) / f"{asked.name.replace(' ', '-')}.mp4"
+            if not clip.exists():
+                clip.parent.mkdir(parents=True, exist_ok=True)
+                encoder = ENCODERS[asked.encoder]
+                speed_clip(clip, asked.seconds, asked.width, asked.height, encoder)
+            name = f"{asked.name}, {asked.seconds} s"
+            for table, line in zip(tables, compare(clip, name, arguments.rounds), strict=True):
+                table.append(line)
+        for head, table in zip(HEADS, tables, strict=True):
+            print(head, "|" + "---|" * (head.count("|") - 1), *table, "", sep="\n", flush=True)
         if arguments.hours:
             clip = long_clip(Path(folder) / "long.mp4", arguments.hours)
             result = run(clip, probed(clip), Sampling())
             print(
-                f"\n{arguments.hours} h: {len(result.extraction.frames)} frames in "
-                f"{result.wall_s:.0f} s ({result.cpu_s:.0f}), at most {result.peak_mb:.0f} MB"
+                f"{arguments.hours} h: {len(result.extraction.frames)} frames in "
+                f"{result.cost.wall_s:.0f} s ({result.cost.cpu_s:.0f}), "
+                f"at most {result.peak_mb:.0f} MB"
             )
 
 

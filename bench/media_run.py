@@ -14,12 +14,18 @@ from screener.media.source import FileSource
 from screener.sampling import Sampling
 
 
-class Run(NamedTuple):
-    """One extraction. CPU time is that of the children; memory their largest so far."""
+class Cost(NamedTuple):
+    """Seconds of one measure: on the clock, and of processor time on all cores."""
 
-    extraction: Extraction
     wall_s: float
     cpu_s: float
+
+
+class Run(NamedTuple):
+    """One extraction. Processor time is that of parent and child; memory the child's largest."""
+
+    extraction: Extraction
+    cost: Cost
     peak_mb: float
 
 
@@ -44,13 +50,13 @@ def run(path: Path, facts: MediaFacts, sampling: Sampling, keep: Path | None = N
     with TemporaryDirectory() as folder, FileSource(path) as source:
         frames = FileSink(keep or Path(folder) / "frames.tar")
         audio = FileSink(Path(folder) / "audio.flac")
-        started, cpu_before = time.perf_counter(), children_cpu_s()
+        started, cpu_before = time.perf_counter(), time.process_time()
         extraction = extract(source, order, frames, audio)
         frames.finish()
         audio.finish()
         wall_s = time.perf_counter() - started
-    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
-    return Run(extraction, wall_s, children_cpu_s() - cpu_before, peak_mb)
+        cpu_s = time.process_time() - cpu_before + extraction.processor_ms / 1000
+    return Run(extraction, Cost(wall_s, cpu_s), extraction.peak_memory_bytes / 1_000_000)
 
 
 def children_cpu_s() -> float:

@@ -9,6 +9,10 @@ Child to parent, first byte is the kind:
     E json                     the video is refused; the last message
     X text                     a bug of ours, with its traceback; the last message
 
+Parent to child, first:
+
+    p json | e json            what to do: probe or extract
+
 `multiprocessing.connection.Connection` frames the messages over a Unix socket pair. It
 needs no semaphores, which Lambda does not have (no /dev/shm), unlike its queues and pools.
 """
@@ -19,6 +23,7 @@ import threading
 from enum import IntEnum
 from multiprocessing.connection import Connection
 
+PROBE, EXTRACT = b"p", b"e"
 READ, WRITE, PATCH, DONE, REFUSED, FAULT = b"R", b"W", b"P", b"D", b"E", b"X"
 
 _READ = struct.Struct(">QI")
@@ -95,8 +100,10 @@ class ChildChannel:
         with self._lock:
             self._connection.send_bytes(kind + text.encode("utf-8", "replace"))
 
-    def receive_task(self) -> bytes:
-        return self._connection.recv_bytes()
+    def receive_task(self) -> tuple[bytes, bytes]:
+        """PROBE or EXTRACT, and the task's JSON."""
+        message = self._connection.recv_bytes()
+        return message[:1], message[1:]
 
 
 class RemoteFile(io.RawIOBase):

@@ -1,15 +1,18 @@
 """The child's end: applies the limits, runs one task, reports exactly one result.
 
-`python -m screener.media.child (probe | extract) FILE_DESCRIPTOR`, started by sandbox.py only.
+`python -m screener.media.child FILE_DESCRIPTOR` is the server that forks the children, see
+forkserver.py; sandbox.py starts it.
 """
 
 import ctypes
 import faulthandler
+import gc
 import importlib
 import json
 import pkgutil
 import resource
 import signal
+import socket
 import sys
 import traceback
 from multiprocessing.connection import Connection
@@ -22,22 +25,30 @@ from screener.errors import InvalidVideo, RefusalCode
 from screener.media import channel
 from screener.media.channel import ChildChannel, RemoteFile
 from screener.media.extraction import extract
-from screener.media.facts import ExtractionOrder, MediaLimits, ProbeTask
+from screener.media.facts import Extraction, ExtractionOrder, MediaLimits, ProbeTask
+from screener.media.forkserver import serve
 from screener.media.probing import probe
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
 
-def main(task_name: str, descriptor: int) -> None:
-    """Run one task. Every way out sends a last message, unless the kernel ends us first."""
+def main(control: socket.socket) -> None:
+    """Load everything, then fork a child for every task."""
     faulthandler.enable()
     _load_decoders()
     av.logging.set_level(None)
+    # What is loaded stays shared: a collector that marks it would copy every page of it.
+    gc.freeze()
+    serve(control, run_task)
+
+
+def run_task(descriptor: int) -> None:
+    """Run one task. Every way out sends a last message, unless the kernel ends us first."""
     link = ChildChannel(Connection(descriptor))
-    text = link.receive_task()
+    task_name, text = link.receive_task()
     try:
-        if task_name == "probe":
+        if task_name == channel.PROBE:
             task = ProbeTask.model_validate_json(text)
             _confine(task.limits)
             result = probe(RemoteFile(link, task.size_bytes), task)
@@ -46,7 +57,7 @@ def main(task_name: str, descriptor: int) -> None:
             order = ExtractionOrder.model_validate_json(text)
             _confine(order.limits)
             extracted = extract(link, order)
-            link.finish(channel.DONE, extracted.model_dump_json())
+            link.finish(channel.DONE, _with_cost(extracted).model_dump_json())
     except InvalidVideo as refusal:
         link.finish(channel.REFUSED, str(refusal))
     except (MemoryError, av.error.MemoryError):
@@ -87,5 +98,15 @@ def _confine(limits: MediaLimits) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
+def _with_cost(extraction: Extraction) -> Extraction:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return extraction.model_copy(
+        update={
+            "processor_ms": round((usage.ru_utime + usage.ru_stime) * 1000),
+            "peak_memory_bytes": usage.ru_maxrss * 1024,
+        }
+    )
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(socket.socket(fileno=int(sys.argv[1])))

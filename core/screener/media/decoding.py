@@ -3,6 +3,9 @@
 One decoder per core, each with one thread: groups of pictures are independent, so this scales
 where threads inside one decoder wait for each other. An overlong group is decoded by one more
 decoder whose threads work on successive frames.
+
+Jobs begin in their order until the last one is known; then the largest that waits begins first. A
+long group begun last would keep one core busy while the others have nothing left to do.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ from screener.media.facts import MediaLimits
 from screener.media.groups import Job, Wanted
 
 T = TypeVar("T")
+
+READ_AHEAD_BYTES = 32 * 1024 * 1024
+"""Packets that wait for a decoder, beyond those that keep every decoder busy."""
 
 # Codecs whose "key frame" flag can be trusted to start a decodable group. Others (GIF, whose
 # frames paint over each other, and rarities) are decoded from the first packet to the last.
@@ -149,6 +155,33 @@ class _Worker(Generic[T]):
         return any(wanted.pts == pts for wanted in self._waiting)
 
 
+class _Waiting(Generic[T]):
+    """Jobs that no decoder has begun."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[tuple[Job[Packet[VideoStream]], Future[Decoded[T]]]] = deque()
+        self._lock = threading.Lock()
+
+    def put(self, job: Job[Packet[VideoStream]]) -> Future[Decoded[T]]:
+        future: Future[Decoded[T]] = Future()
+        with self._lock:
+            self._jobs.append((job, future))
+        return future
+
+    def take(self) -> tuple[Job[Packet[VideoStream]], Future[Decoded[T]]] | None:
+        with self._lock:
+            return self._jobs.popleft() if self._jobs else None
+
+    def close(self) -> None:
+        """No more jobs will come: from now on the largest is taken first."""
+        with self._lock:
+            self._jobs = deque(sorted(self._jobs, key=lambda entry: -entry[0].size_bytes))
+
+    def clear(self) -> None:
+        with self._lock:
+            self._jobs.clear()
+
+
 class ParallelDecoder(Generic[T]):
     """Runs jobs on several decoders.
 
@@ -177,7 +210,9 @@ class ParallelDecoder(Generic[T]):
 
     def run(self, jobs: Iterable[Job[Packet[VideoStream]]]) -> Iterator[Decoded[T]]:
         """Yield each job's result, in the order of the jobs."""
-        pending: deque[Future[Decoded[T]]] = deque()
+        pending: deque[tuple[Future[Decoded[T]], int]] = deque()
+        waiting: _Waiting[T] = _Waiting()
+        size_bytes = 0
         with (
             ThreadPoolExecutor(self._threads, "decode") as pool,
             ThreadPoolExecutor(1, "decode-long") as lane,
@@ -185,22 +220,42 @@ class ParallelDecoder(Generic[T]):
             try:
                 for job in jobs:
                     if job.starts and job.ends:
-                        pending.append(pool.submit(self._run, job))
+                        pending.append((waiting.put(job), job.size_bytes))
+                        pool.submit(self._run_next, waiting)
                     else:
-                        pending.append(lane.submit(self._run_long, job))
-                    # Packets wait in memory: just enough of them to keep every decoder busy.
-                    while len(pending) > 2 * self._threads or (pending and pending[0].done()):
-                        yield pending.popleft().result()
+                        future = lane.submit(self._run_long, job)
+                        pending.append((future, job.size_bytes))
+                    size_bytes += job.size_bytes
+                    while pending and (
+                        pending[0][0].done() or self._is_enough(len(pending), size_bytes)
+                    ):
+                        future, size = pending.popleft()
+                        size_bytes -= size
+                        yield future.result()
+                waiting.close()
                 while pending:
-                    yield pending.popleft().result()
+                    yield pending.popleft()[0].result()
             finally:
-                for future in pending:
+                waiting.clear()
+                for future, _ in pending:
                     future.cancel()
 
-    def _run(self, job: Job[Packet[VideoStream]]) -> Decoded[T]:
+    def _is_enough(self, count: int, size_bytes: int) -> bool:
+        """Whether the jobs read ahead keep every decoder busy; their packets wait in memory."""
+        return count > 4 * self._threads or (
+            count > 2 * self._threads and size_bytes > READ_AHEAD_BYTES
+        )
+
+    def _run_next(self, waiting: _Waiting[T]) -> None:
+        taken = waiting.take()
+        if taken is None:
+            return
+        job, future = taken
         worker = self._idle.get()
         try:
-            return worker.run(job)
+            future.set_result(worker.run(job))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            future.set_exception(error)
         finally:
             self._idle.put(worker)
 

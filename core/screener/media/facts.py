@@ -111,3 +111,7 @@ class Extraction(Message):
     losses: dict[str, int]
     frames_decoded: int
     frames_seen: int
+    processor_ms: Milliseconds = 0
+    """Processor time of the child, on all cores."""
+    peak_memory_bytes: Annotated[int, Field(ge=0)] = 0
+    """Largest resident memory of the child."""

@@ -57,6 +57,10 @@ class Job(Generic[P]):
     ends: bool
     """The decoder gives out everything it holds."""
 
+    @property
+    def size_bytes(self) -> int:
+        return sum(coded.size_bytes for coded in self.packets)
+
 
 @dataclass
 class _Group(Generic[P]):

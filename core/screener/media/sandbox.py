@@ -5,15 +5,16 @@ runs them has no credentials in its environment, gets no path and no address (on
 reads through one socket), may open no further file or socket, and has hard limits on memory,
 processor time and silence. However it ends, the parent lives on and knows why.
 
-Looked at and not used: multiprocessing pools (no /dev/shm on Lambda; a forked child would
-inherit credentials), bubblewrap and nsjail (not on Lambda, not on every laptop).
+The child is forked by a server that never sees a video (forkserver.py), not by this process,
+whose credentials it would inherit.
+
+Looked at and not used: multiprocessing pools (no /dev/shm on Lambda), bubblewrap and nsjail (not
+on Lambda, not on every laptop).
 """
 
-import os
 import signal
 import socket
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
@@ -29,6 +30,7 @@ from screener.media.facts import (
     MediaLimits,
     ProbeTask,
 )
+from screener.media.forkserver import Forked, ForkServer
 from screener.media.sink import ByteSink
 from screener.media.source import ByteSource
 from screener.model import Message
@@ -37,8 +39,6 @@ PROBE_LIMITS = MediaLimits(wall_seconds=120, cpu_seconds=240)
 MAX_BUNDLE_BYTES = 1_000_000_000
 """SageMaker Async Inference takes inputs of up to 1 GB."""
 
-# LD_LIBRARY_PATH: Lambda's own Python does not start without it.
-_INHERITED_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH", "TZ")
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 
 
@@ -64,7 +64,7 @@ def probe(
         VideoUnavailable: the source lost the bytes on the way.
     """
     task = ProbeTask(size_bytes=source.size_bytes, limits=limits, audio_language=audio_language)
-    answer = _Child("probe", task, limits).serve(source, {})
+    answer = _Child(channel.PROBE, task, limits).serve(source, {})
     return MediaFacts.model_validate_json(answer)
 
 
@@ -80,7 +80,7 @@ def extract(
         InvalidVideo: nothing can be decoded, or a limit was reached.
         VideoUnavailable: the source lost the bytes on the way.
     """
-    answer = _Child("extract", order, order.limits).serve(
+    answer = _Child(channel.EXTRACT, order, order.limits).serve(
         source, {Sink.FRAMES: _Members(frames), Sink.AUDIO: audio}
     )
     return Extraction.model_validate_json(answer)
@@ -120,20 +120,14 @@ class _Members:
 class _Child:
     """One child process doing one task."""
 
-    def __init__(self, task_name: str, task: Message, limits: MediaLimits) -> None:
+    def __init__(self, task_name: bytes, task: Message, limits: MediaLimits) -> None:
         self._limits = limits
         self._wall_seconds_left = limits.wall_seconds
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "screener.media.child", task_name, str(theirs.fileno())],
-                env=_child_environment(),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
+            self._process = _fork(theirs)
         self._connection = Connection(ours.detach())
-        self._first_message = task.model_dump_json().encode()
+        self._first_message = task_name + task.model_dump_json().encode()
 
     def serve(self, source: ByteSource, sinks: Mapping[Sink, ByteSink]) -> bytes:
         """Answer the child until it has its result, and return that."""
@@ -209,13 +203,32 @@ class _Child:
         )
 
 
-def _child_environment() -> dict[str, str]:
-    """No credentials, no addresses; bounded allocators."""
-    kept = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
-    return kept | {
-        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # One heap per core would count against the memory limit without being used.
-        "MALLOC_ARENA_MAX": "2",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
+_server: ForkServer | None = None
+_server_lock = threading.Lock()
+
+
+def warm_up() -> None:
+    """Have decoders loaded when the first video comes; returns at once.
+
+    A function calls this while its own environment starts.
+    """
+    _running_server()
+
+
+def _running_server() -> ForkServer:
+    """This process's fork server, which is started anew if it has ended."""
+    global _server
+    with _server_lock:
+        if _server is None or not _server.is_usable:
+            _server = ForkServer("screener.media.child")
+        return _server
+
+
+def _fork(data: socket.socket) -> Forked:
+    server = _running_server()
+    try:
+        return server.fork(data)
+    except BrokenPipeError:
+        # It ended between two tasks, and only now was seen to.
+        server.close()
+        return _running_server().fork(data)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,43 @@ def clip(tmp_path_factory):
 
 
 def children():
-    """Process ids of this process's decoding children; other tests may have left a stack up."""
-    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    """Process ids of this process's decoding children: those of its fork servers."""
+    return [child for server in servers() for child in _children_of(server)]
+
+
+def servers():
+    found = _children_of(os.getpid())
     return [pid for pid in found if b"screener.media.child" in _command(pid)]
 
 
+def end_servers():
+    """Kill them and wait until they are gone."""
+    for server in servers():
+        os.kill(server, signal.SIGKILL)
+        while _is_alive(server):
+            time.sleep(0.001)
+
+
+def _is_alive(pid):
+    """Whether a process runs on; orphans are left as zombies where no init collects them."""
+    state = _read(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()
+    return bool(state) and state[0] != b"Z"
+
+
+def _children_of(pid):
+    found = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += map(int, _read(listed).split())
+    return found
+
+
 def _command(pid):
+    return _read(Path(f"/proc/{pid}/cmdline"))
+
+
+def _read(path):
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return path.read_bytes()
     except OSError:  # it has ended since
         return b""
 
@@ -78,7 +108,7 @@ def test_an_error_of_the_source_is_raised_as_itself(clip):
 def test_a_child_that_dies_leaves_its_reason(clip, signal_number, code):
     def strike():
         for child in children():
-            os.kill(int(child), signal_number)
+            os.kill(child, signal_number)
 
     with pytest.raises(InvalidVideo) as refusal:
         probe(Source(clip, strike))
@@ -89,7 +119,7 @@ def test_a_child_that_dies_leaves_its_reason(clip, signal_number, code):
 def test_a_silent_child_is_stopped(clip):
     def stop():
         for child in children():
-            os.kill(int(child), signal.SIGSTOP)
+            os.kill(child, signal.SIGSTOP)
 
     with pytest.raises(InvalidVideo, match="did not finish within 1 s") as refusal:
         probe(Source(clip, stop), limits=MediaLimits(wall_seconds=1))
@@ -151,6 +181,7 @@ def test_the_child_can_open_neither_files_nor_sockets():
 
 def test_the_child_sees_no_credentials(clip, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-parent")
+    end_servers()  # the next one inherits from here
     seen = []
 
     def look():
@@ -160,6 +191,71 @@ def test_the_child_sees_no_credentials(clip, monkeypatch):
     probe(Source(clip, look))
     assert seen
     assert not any(b"AWS_" in environment for environment in seen)
+
+
+def test_children_share_one_server_which_is_replaced_when_it_ends(clip):
+    probe(Source(clip))
+    first = servers()
+    probe(Source(clip))
+    assert servers() == first
+    assert len(first) == 1
+    end_servers()
+    assert probe(Source(clip)).video_codec == "h264"
+    assert len(servers()) == 1
+    assert servers() != first
+
+
+def test_a_server_that_dies_takes_its_children_with_it_and_refuses_the_video(clip):
+    seen = []
+
+    def strike():
+        seen.extend(children())
+        end_servers()
+        while any(map(_is_alive, seen)):
+            time.sleep(0.001)
+
+    with pytest.raises(InvalidVideo) as refusal:
+        probe(Source(clip, strike))
+    assert refusal.value.code == RefusalCode.RESOURCE_LIMIT
+    assert seen
+
+
+def test_tasks_at_the_same_time_do_not_disturb_each_other(clip):
+    with ThreadPoolExecutor(8) as pool:
+        facts = list(pool.map(lambda _: probe(Source(clip)), range(24)))
+    assert {one.duration_ms for one in facts} == {1200}
+    assert children() == []
+
+
+ORPHAN = """
+import os, signal, sys
+from pathlib import Path
+from screener.media import probe
+from screener.media.source import FileSource
+
+class Source(FileSource):
+    def read_at(self, offset, length):
+        server = int(Path(f"/proc/self/task/{os.getpid()}/children").read_text())
+        child = Path(f"/proc/{server}/task/{server}/children").read_text()
+        os.kill(int(child), signal.SIGSTOP)
+        os.write(1, f"{server} {child}".encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+probe(Source(Path(sys.argv[1])))
+"""
+
+
+def test_nothing_outlives_the_parent_however_it_ends(clip):
+    parent = subprocess.run(
+        [sys.executable, "-c", ORPHAN, clip], capture_output=True, check=False, timeout=60
+    )
+    assert parent.returncode == -signal.SIGKILL, parent.stderr
+    left = [int(pid) for pid in parent.stdout.split()]
+    assert len(left) == 2
+    deadline = time.monotonic() + 20
+    while any(map(_is_alive, left)):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)
 
 
 def test_a_child_that_talks_nonsense_is_our_fault_not_the_videos(clip, monkeypatch):
