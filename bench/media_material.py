@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import av
 import numpy as np
@@ -17,14 +16,6 @@ from av.video.stream import VideoStream
 
 MEDIA = Path(os.environ.get("SCREENER_TEST_MEDIA", Path(__file__).parents[2] / "shared" / "media"))
 VIDEO = MEDIA / "video"
-RATE = 25
-
-
-class Insert(NamedTuple):
-    """Foreign content in a clip, [start, start + length) seconds."""
-
-    start: Fraction
-    length: Fraction
 
 
 def frames_of(path: Path, width: int, height: int, rate: int) -> Iterator[VideoFrame]:
@@ -133,38 +124,3 @@ class _Sound:
         frame.time_base = Fraction(1, 44_100)
         self._written += 1024
         return self._stream.encode(frame)
-
-
-def clip_with_inserts(
-    target: Path, base: Path, foreign: Path, seconds: int, inserts: list[Insert], share: float
-) -> Path:
-    """A clip interrupted by another one.
-
-    Args:
-        share: side of the foreign picture as a share of the whole; it lies in the lower right.
-    """
-    width, height = 480, 272
-    small = (round(width * share) // 2 * 2, round(height * share) // 2 * 2)
-    with av.open(str(target), "w") as output:
-        video = output.add_stream(
-            "libx264", rate=RATE, options={"preset": "ultrafast", "crf": "23"}
-        )
-        _shape(video, width, height)
-        own = frames_of(base, width, height, RATE)
-        other = frames_of(foreign, *small, RATE)
-        for number in range(seconds * RATE):
-            time = Fraction(number, RATE)
-            frame = next(own)
-            if any(insert.start <= time < insert.start + insert.length for insert in inserts):
-                frame = _paste(frame, next(other))
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
-            output.mux(video.encode(frame))
-        output.mux(video.encode(None))
-    return target
-
-
-def _paste(frame: VideoFrame, other: VideoFrame) -> VideoFrame:
-    """`other` over the lower right of `frame`; sides are even."""
-    image = frame.to_ndarray(format="rgb24")
-    image[-other.height :, -other.width :] = other.to_ndarray(format="rgb24")
-    return VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
