@@ -79,10 +79,13 @@ template: $(DEV) $(SAM) $(SCAN) ## State machine check, cfn-lint, policy scan, s
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint --region us-east-1
 	SAM_CLI_TELEMETRY=0 UV_NETWORK="$(UV_NETWORK)" .venv-sam/bin/sam build
 
+# Each worker runs whole files, and a stack of its own for those that need one.
+TEST_WORKERS ?= 2
 .PHONY: test
 test: lint template ## Everything: lint, template checks, all tests
 	$(VENV)/bin/screener packs pull --available
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not alone"
+	$(VENV)/bin/pytest -m "alone and not slow"
 
 .PHONY: sagemaker-sdk
 sagemaker-sdk: $(SAGEMAKER) ## Set up the SageMaker SDK, so that the tests also call endpoints with it

@@ -1,23 +1,32 @@
 """`python -m bench.overhead`: what the orchestration adds to the models, in time and requests.
 
-Two runs on a local stack whose every request is counted:
+Runs on a local stack whose every request is counted:
 
-short clip   assets/sample.mp4 on the real model servers, the second time, when all are warm
-10 minutes   a synthetic 10-minute video on scripted model servers that take as long as published
-             GPU times say (bench/simulation/assumptions.yaml), so that polls are as many as on AWS
+short clip       assets/sample.mp4 on the real model servers, the second time, when all are warm
+10 minutes       a 10-minute video on scripted model servers that take as long as published GPU
+                 times say (bench/simulation/assumptions.yaml): the first of its kind, of which
+                 the stack does not know how long it takes, and the next one
+10 minutes, 720p the same times for a file as large as uploads are, with frames as large as theirs:
+                 it is read in blocks and written in parts (needs the test media)
+
+The second table takes the requests apart, step by step.
 """
 
 import argparse
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from bench.media_material import VIDEO, looped, speed_clip
 from bench.simulation import assumptions
+from bench.simulation.assumptions import Assumptions
 from local.packs.places import Places
 from local.runs.records import ExecutionRecord
 from screener.model import Message
 from screener.observations import Analyzer
+from tests.faults.faulty_stack import Request
 from tests.faults.scripted_stack import ScriptedStack, scripted_stack
 from tests.local_stack import REPOSITORY
 from tests.tiny_clips import tiny_clip
@@ -26,6 +35,14 @@ from tests.tiny_clips import tiny_clip
 ARTICLE_TRANSITIONS = 40
 ARTICLE_S3_PUTS = 600
 ARTICLE_S3_GETS = 2_400
+
+STEPS = (
+    "StartScreening", "ValidateVideo", "ExtractMedia", "PlanAnalyses", "endpoints",
+    "CollectResult", "AggregateResults",
+)  # fmt: skip
+"""Callers in the order of the walk. The endpoints are SageMaker: it reads each input and writes
+each output with the endpoint's role, and these requests are paid for like any other."""
+_READS = frozenset({"GetObject", "HeadObject", "ListObjects"})
 
 
 class Overhead(Message):
@@ -38,14 +55,37 @@ class Overhead(Message):
     transitions: int
     polls: int
     lambda_invocations: int
-    s3_puts: int
-    """PUT, POST and DELETE, those of the endpoints included."""
-    s3_gets: int
-    """GET, HEAD and LIST."""
+    requests: dict[str, dict[str, int]]
+    """Step -> "service Operation" -> how many."""
 
     @property
     def overhead_seconds(self) -> float:
         return self.wall_seconds - self.slowest_analysis_seconds
+
+    def s3(self, steps: Iterable[str] = STEPS) -> Counter[str]:
+        """S3's operations in some steps."""
+        counted: Counter[str] = Counter()
+        for step in steps:
+            for name, count in self.requests.get(step, {}).items():
+                service, operation = name.split()
+                if service == "s3":
+                    counted[operation] += count
+        return counted
+
+    @property
+    def own_s3(self) -> int:
+        """What SageMaker does not make."""
+        return self.s3(step for step in STEPS if step != "endpoints").total()
+
+    @property
+    def s3_reads(self) -> int:
+        """GET, HEAD and LIST."""
+        return sum(count for operation, count in self.s3().items() if operation in _READS)
+
+    @property
+    def s3_writes(self) -> int:
+        """PUT, POST and DELETE."""
+        return self.s3().total() - self.s3_reads
 
 
 def measure(stack: ScriptedStack, key: str, content: bytes) -> Overhead:
@@ -67,9 +107,10 @@ def measure(stack: ScriptedStack, key: str, content: bytes) -> Overhead:
         slowest_analysis_seconds=max(_analysis_seconds(record, stack)),
         transitions=record.progress.transitions,
         polls=sum(run.polls for run in record.progress.analyses),
-        lambda_invocations=_count(used, "lambda"),
-        s3_puts=_count(used, "s3", "PUT", "POST", "DELETE"),
-        s3_gets=_count(used, "s3", "GET", "HEAD"),
+        lambda_invocations=sum(
+            count for request, count in used.items() if request.service == "lambda"
+        ),
+        requests=_by_step(used),
     )
 
 
@@ -78,12 +119,21 @@ def _analysis_seconds(record: ExecutionRecord, stack: ScriptedStack) -> list[flo
     return [report.timings_ms.get("total", 0) / 1_000 for report in reports]
 
 
-def _count(used: Counter[str], service: str, *operations: str) -> int:
-    return sum(
-        count
-        for name, count in used.items()
-        if name.split()[0] == service and (not operations or name.split()[1] in operations)
-    )
+def _by_step(used: Counter[Request]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {step: {} for step in STEPS}
+    for (caller, service, operation), count in sorted(used.items()):
+        # The state machine's own requests are its invocations, counted above.
+        if caller not in ("ak", "") and service not in ("lambda", "monitoring"):
+            step = "endpoints" if caller == "local" else _step(caller)
+            name = f"{service} {operation}"
+            found[step][name] = found[step].get(name, 0) + count
+    return found
+
+
+def _step(function: str) -> str:
+    """`screener-local-extract-media-function` -> `ExtractMedia`."""
+    (step,) = (step for step in STEPS if step.lower() in function.replace("-", "").lower())
+    return step
 
 
 def short_clip(folder: Path) -> Overhead:
@@ -93,38 +143,64 @@ def short_clip(folder: Path) -> Overhead:
         return measure(stack, "warm.mp4", sample)
 
 
-def ten_minutes(folder: Path) -> Overhead:
+def ten_minutes(folder: Path) -> Iterator[tuple[str, Overhead]]:
+    """Name and figures of each 10-minute video, one after the other."""
     numbers = assumptions.load()
     with scripted_stack(folder) as stack:
         stack.screen("warm-up.mp4", tiny_clip(audio=True))
-        for analyzer in Analyzer:
-            seconds = numbers.endpoints[analyzer].request_seconds(numbers.video)
-            stack.behave(analyzer, "slow", seconds=seconds)
-        slowest = max(model.request_seconds(numbers.video) for model in numbers.endpoints.values())
-        found = measure(stack, "ten-minutes.mp4", tiny_clip(seconds=600, audio=True))
-        return found.model_copy(update={"slowest_analysis_seconds": slowest})
+        _take_published_times(stack, numbers)
+        clip = tiny_clip(seconds=600, audio=True)
+        yield "10 minutes, the first", measure(stack, "first.mp4", clip)
+        yield "10 minutes, the next", measure(stack, "next.mp4", clip)
+        if VIDEO.is_dir():
+            minute = speed_clip(folder / "minute.mp4", 60, 1280, 720)
+            large = looped(minute, folder / "large.mp4", times=10).read_bytes()
+            name = f"10 minutes, 720p, {len(large) / 1e6:.0f} MB"
+            yield name, measure(stack, "large.mp4", large)
+
+
+def _take_published_times(stack: ScriptedStack, numbers: Assumptions) -> None:
+    for analyzer in Analyzer:
+        seconds = numbers.endpoints[analyzer].request_seconds(numbers.video)
+        stack.behave(analyzer, "slow", seconds=seconds)
+
+
+ROWS: tuple[tuple[str, Callable[[Overhead], str | int], str], ...] = (
+    ("wall clock, s", lambda one: f"{one.wall_seconds:.1f}", "60 to 360"),
+    ("slowest analysis, s", lambda one: f"{one.slowest_analysis_seconds:.1f}", ""),
+    ("overhead, s", lambda one: f"{one.overhead_seconds:.1f}", ""),
+    ("state transitions", lambda one: one.transitions, f"about {ARTICLE_TRANSITIONS}"),
+    ("polls", lambda one: one.polls, ""),
+    ("Lambda invocations", lambda one: one.lambda_invocations, ""),
+    ("S3 PUT and the like", lambda one: one.s3_writes, str(ARTICLE_S3_PUTS)),
+    ("S3 GET, HEAD, LIST", lambda one: one.s3_reads, str(ARTICLE_S3_GETS)),
+    ("S3 requests", lambda one: one.s3().total(), str(ARTICLE_S3_PUTS + ARTICLE_S3_GETS)),
+    ("... of the functions", lambda one: one.own_s3, ""),
+)
+
+
+def print_tables(found: dict[str, Overhead]) -> None:
+    """Markdown: the totals beside the articles', then requests step by step."""
+    print(f"| | {' | '.join(found)} | source articles, 10 minutes |")
+    print("|---" + "|---:" * (len(found) + 1) + "|")
+    for name, read, article in ROWS:
+        print(f"| {name} | {' | '.join(str(read(one)) for one in found.values())} | {article} |")
+    print(f"\n| requests | {' | '.join(found)} |")
+    print("|---" * (len(found) + 1) + "|")
+    for step in STEPS:
+        cells = [
+            ", ".join(f"{count} {name}" for name, count in one.requests[step].items())
+            for one in found.values()
+        ]
+        print(f"| {step} | {' | '.join(cells)} |")
 
 
 def main() -> None:
     argparse.ArgumentParser(prog="python -m bench.overhead", description=__doc__).parse_args()
-    print("| | short clip | 10 minutes | source articles, 10 minutes |\n|---|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        short, long = short_clip(Path(first)), ten_minutes(Path(second))
-    gets = f"{ARTICLE_S3_GETS / long.s3_gets:.0f}x fewer"
-    puts = f"{ARTICLE_S3_PUTS / long.s3_puts:.0f}x fewer"
-    rows = [
-        ("wall clock, s", f"{short.wall_seconds:.1f}", f"{long.wall_seconds:.1f}", "60 to 360"),
-        ("slowest analysis, s", f"{short.slowest_analysis_seconds:.1f}",
-         f"{long.slowest_analysis_seconds:.1f}", ""),
-        ("overhead, s", f"{short.overhead_seconds:.1f}", f"{long.overhead_seconds:.1f}", ""),
-        ("state transitions", short.transitions, long.transitions, f"about {ARTICLE_TRANSITIONS}"),
-        ("polls", short.polls, long.polls, ""),
-        ("Lambda invocations", short.lambda_invocations, long.lambda_invocations, ""),
-        ("S3 PUT and the like", short.s3_puts, long.s3_puts, f"{ARTICLE_S3_PUTS} ({puts})"),
-        ("S3 GET, HEAD, LIST", short.s3_gets, long.s3_gets, f"{ARTICLE_S3_GETS} ({gets})"),
-    ]  # fmt: skip
-    for row in rows:
-        print("| " + " | ".join(map(str, row)) + " |")
+        found = {"short clip": short_clip(Path(first))}
+        found.update(ten_minutes(Path(second)))
+    print_tables(found)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Fixtures for material that is not part of the repository: real weights and real clips."""
+"""Fixtures for material that is not part of the repository (real weights, real clips), and the
+order of tests that several processes share."""
 
 import os
 from pathlib import Path
@@ -6,6 +7,19 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+_LONG_FIRST = ("faults", "integration", "contract", "unit")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Folders with long files first when several processes share the files: the short ones fill
+    what is left at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return _LONG_FIRST.index(folder)
 
 
 def _outside_folder(variable: str, default: Path) -> Path:

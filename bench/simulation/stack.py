@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable
-from datetime import timedelta
 from statistics import quantiles
 
 import simpy
@@ -10,10 +9,9 @@ import simpy
 from bench.simulation import arrivals
 from bench.simulation.assumptions import Assumptions
 from bench.simulation.endpoint import Endpoint, Step
-from functions.collect_result.collect import next_wait_seconds
-from functions.plan_analyses.plan import POLL_GROWTH
 from screener.model import Message
 from screener.observations import Analyzer
+from screener.polling import GROWTH, first_wait_seconds, next_wait_seconds
 
 _DRAIN_SECONDS = arrivals.SECONDS_PER_DAY
 
@@ -47,14 +45,14 @@ class Outcome(Message):
     endpoints: dict[Analyzer, EndpointUse]
 
 
-def polls_until(ready_after_seconds: float) -> tuple[int, float]:
+def polls_until(ready_after_seconds: float, expected_seconds: float = 0.0) -> tuple[int, float]:
     """Polls made, and seconds after the start, when CollectResult notices a result.
 
-    Uses the waits of the deployed function itself.
+    Uses the waits of the deployed functions themselves.
     """
-    elapsed, polls = 1.0, 1
+    elapsed, polls = float(first_wait_seconds(expected_seconds)), 1
     while elapsed < ready_after_seconds:
-        elapsed += next_wait_seconds(timedelta(seconds=elapsed), POLL_GROWTH)
+        elapsed += next_wait_seconds(elapsed, expected_seconds, GROWTH)
         polls += 1
     return polls, elapsed
 
@@ -142,9 +140,11 @@ class Stack:
     def _analyse(self, analyzer: Analyzer) -> Step:
         model = self._assumptions.endpoints[analyzer]
         started = self._environment.now
-        yield self._endpoints[analyzer].submit(model.request_seconds(self._assumptions.video))
+        served = model.request_seconds(self._assumptions.video)
+        yield self._endpoints[analyzer].submit(served)
         ready = self._environment.now - started
-        polls, noticed = polls_until(ready)
+        # Every video is like the last one here, so what the stack remembers is right.
+        polls, noticed = polls_until(ready, expected_seconds=served)
         self._polls += polls
         yield self._environment.timeout(noticed - ready)
 

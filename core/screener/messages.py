@@ -190,10 +190,12 @@ class AnalysisItem(Message):
     """How long the model server may work on it."""
     frame_count: Annotated[int, Field(ge=0)] | None = None
     """Frames in the bundle, each of which must come back once; None for audio."""
+    expected_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """What the model server took for as much lately; 0 when nobody knows."""
     poll_growth: Annotated[float, Field(gt=0)]
     """Waits longer than five seconds: the next wait as a share of the time already waited."""
     poll: PollState = PollState()
-    """Where polling starts."""
+    """Where polling starts: with a wait until the expected end."""
 
 
 class AnalysisSummary(Message):

@@ -1,18 +1,21 @@
 """Everything known about one video, judged and written down."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from screener import paces
 from screener.announcing import Channels, publish
 from screener.composing import judged_document, pipeline_run
 from screener.document import AnalysisState, Document
 from screener.messages import AggregationTask, DocumentWritten
 from screener.observation_store import discard_unusable, load_analyses, read_object
 from screener.observations import Analyzer
+from screener.paces import Measurement, units_of
 from screener.policy.engine import judge
-from screener.policy.material import Material
+from screener.policy.material import AnalysisMaterial, Material
 from screener.policy.stored import load_known_index, load_policy
 from screener.publishing import Edition
 from screener.scene_texts import stored_embeddings
+from screener.settings import DeployedAnalyzer
 
 MENDABLE = AnalysisState.FAILED, AnalysisState.TIMED_OUT
 MAX_TEXTS_BYTES = 64 * 1024 * 1024
@@ -23,10 +26,10 @@ def aggregate(
     task: AggregationTask,
     channels: Channels,
     work_bucket: str,
-    instance_types: Mapping[Analyzer, str],
+    deployed: Mapping[Analyzer, DeployedAnalyzer],
     processed_at: str,
 ) -> tuple[Document, DocumentWritten]:
-    """Judge one video and publish its document.
+    """Judge one video, publish its document, and note how long its analyses took.
 
     Raises:
         InvalidPolicy: the stack's policy file is broken; the execution fails visibly.
@@ -59,7 +62,7 @@ def aggregate(
         judgement,
         pipeline_run(job.execution_arn, job.started_at, processed_at),
         last_modified=job.last_modified,
-        instance_types=instance_types,
+        instance_types={name: one.instance_type for name, one in deployed.items()},
     )
     edition = Edition(
         bucket=job.video.bucket,
@@ -77,6 +80,7 @@ def aggregate(
         if report.status in MENDABLE
     }
     location, superseded = publish(channels, document, edition)
+    paces.remember(channels.dynamodb, channels.table_name, _measurements(task, analyses), deployed)
     return document, DocumentWritten(
         document=location.uri,
         status=document.status.value,
@@ -86,3 +90,17 @@ def aggregate(
         redrivable=bool(failed) and not superseded,
         superseded=superseded,
     )
+
+
+def _measurements(
+    task: AggregationTask, analyses: Mapping[Analyzer, AnalysisMaterial]
+) -> Iterator[Measurement]:
+    """What the requests of this plan took; observations of an earlier one say nothing new."""
+    asked = {(item.analyzer, item.chunk) for item in task.plan.items}
+    media = {extracted.chunk: extracted for extracted in task.media}
+    for analyzer, material in analyses.items():
+        for observations in material.observations:
+            chunk = observations.chunk
+            if (analyzer, chunk) in asked and chunk in media:
+                milliseconds = observations.timings_ms.get("total", 0.0)
+                yield Measurement(analyzer, units_of(analyzer, media[chunk]), milliseconds)

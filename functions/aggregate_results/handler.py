@@ -39,7 +39,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             settings.event_bus_name,
         ),
         settings.work_bucket,
-        {name: deployed.instance_type for name, deployed in settings.analyzers.items()},
+        settings.analyzers,
         datetime.now(UTC).isoformat(),
     )
     count_document(metrics, document, superseded=written.superseded)

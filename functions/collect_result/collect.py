@@ -11,6 +11,7 @@ from screener.errors import InvalidObservations
 from screener.messages import AnalysisError, AnalysisStatus, CollectTask, PollResult
 from screener.observation_store import check_frames
 from screener.observations import RESULT_TYPES
+from screener.polling import next_wait_seconds
 from screener.storage import S3Location
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 GRACE = timedelta(seconds=60)
 MAX_OUTPUT_BYTES = 256 * 1024 * 1024
 MAX_FAILURE_BYTES = 2_000
-
-# A result may lie unnoticed for 5 s, or for 10 % of the time it took, whichever is longer.
-SHORT_WAIT_SECONDS = 5
-EARLY_GROWTH = 0.5
 
 
 def collect(task: CollectTask, s3: "S3Client", work_bucket: str, now: datetime) -> PollResult:
@@ -54,14 +51,10 @@ def collect(task: CollectTask, s3: "S3Client", work_bucket: str, now: datetime) 
             f"neither output nor failure after {int(elapsed.total_seconds())} s",
             polls,
         )
-    return PollResult(polls=polls, wait_seconds=next_wait_seconds(elapsed, task.item.poll_growth))
-
-
-def next_wait_seconds(elapsed: timedelta, growth: float) -> int:
-    """Whole seconds until the next look, given the time since the request was queued."""
-    seconds = elapsed.total_seconds()
-    early = min(SHORT_WAIT_SECONDS, EARLY_GROWTH * seconds)
-    return max(1, int(max(early, growth * seconds)))
+    wait_seconds = next_wait_seconds(
+        elapsed.total_seconds(), task.item.expected_seconds, task.item.poll_growth
+    )
+    return PollResult(polls=polls, wait_seconds=wait_seconds)
 
 
 def _read(s3: "S3Client", uri: str, limit: int) -> bytes | None:

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from functions.plan_analyses.plan import Planner
-from screener import aws, storage
+from screener import aws, paces, storage
 from screener.messages import PlanRequest
 from screener.settings import AnalyzersSettings
 
@@ -17,6 +17,7 @@ logger = Logger()
 class PlanAnalysesSettings(AnalyzersSettings):
     request_ttl_seconds: Annotated[int, Field(ge=60, le=21_600)] = 21_600
     invocation_timeout_seconds: Annotated[int, Field(ge=1, le=3_600)] = 3_600
+    table_name: str
 
 
 def stored_observations(bucket: str, video_id: str) -> set[str]:
@@ -41,7 +42,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         settings.request_ttl_seconds,
         settings.invocation_timeout_seconds,
     )
-    plan = planner.plan(request, stored_observations(settings.work_bucket, request.job.video_id))
+    plan = planner.plan(
+        request,
+        stored_observations(settings.work_bucket, request.job.video_id),
+        paces.recall(aws.dynamodb(), settings.table_name),
+    )
     logger.info(
         "planned",
         extra={

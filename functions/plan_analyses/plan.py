@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from screener import bundles, identity, storage
+from screener import bundles, identity, polling, storage
 from screener.errors import InvalidVideo, RefusalCode
 from screener.messages import (
     AnalysisItem,
@@ -12,17 +12,13 @@ from screener.messages import (
     InvocationAttributes,
     PlannedStatus,
     PlanRequest,
+    PollState,
 )
 from screener.observations import Analyzer
+from screener.paces import Paces, units_of
 from screener.settings import DeployedAnalyzer
 
 AUDIO_CONTENT_TYPE = "audio/flac"
-
-# Growing waits cost history events: about 9 per poll, 25,000 in all. Six hours of waiting are
-# 79 polls at 10 % growth and 48 at 20 %, so 16 items stay below 11,400 and 40 below 17,300.
-POLL_GROWTH = 0.1
-POLL_GROWTH_MANY_ITEMS = 0.2
-MANY_ITEMS = 16
 
 
 class Planner:
@@ -47,8 +43,13 @@ class Planner:
         self._request_ttl_seconds = request_ttl_seconds
         self._invocation_timeout_seconds = invocation_timeout_seconds
 
-    def plan(self, request: PlanRequest, stored: Collection[str]) -> AnalysisPlan:
+    def plan(self, request: PlanRequest, stored: Collection[str], paces: Paces) -> AnalysisPlan:
         """The requests whose observations are not among the `stored` keys.
+
+        Args:
+            request: the job, and what was extracted of it.
+            stored: keys of the observations that are there.
+            paces: how fast the endpoints were lately.
 
         Raises:
             InvalidVideo: not one frame could be read, so that nothing can be judged.
@@ -68,9 +69,9 @@ class Planner:
                 for chunk, key in zip(chunks, summary.observation_keys, strict=False)
                 if key not in stored
             ]
-        growth = POLL_GROWTH if len(missing) <= MANY_ITEMS else POLL_GROWTH_MANY_ITEMS
+        growth = polling.growth(len(missing))
         return AnalysisPlan(
-            items=[self._item(request, *work, poll_growth=growth) for work in missing],
+            items=[self._item(request, *work, paces=paces, poll_growth=growth) for work in missing],
             analyses=analyses,
             redrive_count=request.execution.RedriveCount,
         )
@@ -120,8 +121,14 @@ class Planner:
         chunk: ExtractedRange,
         observation_key: str,
         *,
+        paces: Paces,
         poll_growth: float,
     ) -> AnalysisItem:
+        deployed = self._deployed[analyzer]
+        expected_seconds = min(
+            paces.expected_seconds(analyzer, deployed, units_of(analyzer, chunk)),
+            self._invocation_timeout_seconds,
+        )
         is_audio = analyzer is Analyzer.TRANSCRIPTION
         input_key = chunk.audio_key if is_audio else chunk.frames_key
         attributes = InvocationAttributes(
@@ -133,7 +140,7 @@ class Planner:
         return AnalysisItem(
             analyzer=analyzer,
             chunk=chunk.chunk,
-            endpoint_name=self._deployed[analyzer].endpoint,
+            endpoint_name=deployed.endpoint,
             input_location=f"s3://{self._work_bucket}/{input_key}",
             content_type=AUDIO_CONTENT_TYPE if is_audio else bundles.CONTENT_TYPE,
             custom_attributes=attributes.model_dump_json(exclude_none=True),
@@ -142,7 +149,9 @@ class Planner:
             request_ttl_seconds=self._request_ttl_seconds,
             invocation_timeout_seconds=self._invocation_timeout_seconds,
             frame_count=None if is_audio else chunk.frame_count,
+            expected_seconds=expected_seconds,
             poll_growth=poll_growth,
+            poll=PollState(wait_seconds=polling.first_wait_seconds(expected_seconds)),
         )
 
 

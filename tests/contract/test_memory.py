@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from screener.observations import Analyzer
 from tests.frame_bundles import bundle_of, jpeg, portrait
 from tests.server_process import ServerProcess
 from tests.speech import audio_file, tone
+
+# Threads that wait for a processor hold more at a time.
+pytestmark = pytest.mark.alone
 
 
 def peak_mb(server: ServerProcess) -> float:

@@ -4,7 +4,7 @@
 
 `CONTROL_FOLDER/aws.json` holds a list of `AwsFault`; it is read again whenever it changes.
 Every request that the functions, the state machine and the endpoints make goes through here,
-and adds a line to `CONTROL_FOLDER/requests.log`: the service, and its operation or method.
+and adds a `Request` to `CONTROL_FOLDER/requests.jsonl`.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 import local.stack.stack as stack_module
 from local.stack.__main__ import main
@@ -24,14 +25,25 @@ from local.stack.answers import StartResponse
 from local.stack.deploy import Services
 from local.stack.gateway import Gateway
 from screener.model import Message
+from tests.named_callers import NamedCallers
 
 AWS_FAULTS = "aws.json"
-REQUESTS = "requests.log"
+REQUESTS = "requests.jsonl"
 TEST_CLIENT = "screener-test"
 """In the user agent of clients that no fault hits and that are not counted."""
 
-_SERVICE = re.compile(r"Credential=[^/]+/[0-9]+/[^/]+/([^/]+)/")
+_SIGNED = re.compile(r"Credential=([^/]+)/[0-9]+/[^/]+/([^/]+)/")
 _FUNCTION = re.compile(r"/functions/([^/]+)/invocations")
+
+
+class Request(NamedTuple):
+    """One request to AWS."""
+
+    caller: str
+    """A function's name; "ak" is the state machine, "local" the endpoints."""
+    service: str
+    operation: str
+    """The API's name; of Lambda, the function invoked."""
 
 
 class AwsFault(Message):
@@ -109,15 +121,9 @@ class FaultyGateway(Gateway):
         return None
 
     def _note(self, environ: dict[str, Any]) -> None:
-        function = _FUNCTION.search(environ.get("PATH_INFO", ""))
-        signed = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", ""))
-        service = signed.group(1) if signed else "unsigned"
-        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-        if function:
-            service, operation = "lambda", function.group(1)
         # One write to a file opened for appending: lines of several threads stay whole.
         with (self.control / REQUESTS).open("a") as file:
-            file.write(f"{service} {operation or environ['REQUEST_METHOD']}\n")
+            file.write(json.dumps(_request(environ)) + "\n")
 
     def _refresh(self) -> None:
         file = self.control / AWS_FAULTS
@@ -127,6 +133,36 @@ class FaultyGateway(Gateway):
             found = json.loads(file.read_text()) if changed else []
             self._faults = [AwsFault.model_validate(one) for one in found]
             self._hits = [0] * len(self._faults)
+
+
+def _request(environ: dict[str, Any]) -> Request:
+    signed = _SIGNED.search(environ.get("HTTP_AUTHORIZATION", ""))
+    caller, service = signed.groups() if signed else ("", "unsigned")
+    function = _FUNCTION.search(environ.get("PATH_INFO", ""))
+    if function:
+        return Request(caller, "lambda", function.group(1))
+    if service == "s3":
+        return Request(caller, service, _s3_operation(environ))
+    operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    return Request(caller, service, operation or environ["REQUEST_METHOD"])
+
+
+def _s3_operation(environ: dict[str, Any]) -> str:
+    method = environ["REQUEST_METHOD"]
+    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    key = environ.get("PATH_INFO", "").lstrip("/").partition("/")[2]
+    match method:
+        case "GET" if not key:
+            return "ListObjects"
+        case "POST" if "uploads" in query:
+            return "CreateMultipartUpload"
+        case "POST" if "uploadId" in query:
+            return "CompleteMultipartUpload"
+        case "PUT" if "uploadId" in query:
+            return "UploadPart"
+        case "DELETE" if "uploadId" in query:
+            return "AbortMultipartUpload"
+    return f"{method.capitalize()}Object"
 
 
 class UntouchedServices(Services):
@@ -148,5 +184,6 @@ if __name__ == "__main__":
     FaultyGateway.control = Path(sys.argv[1])
     stack_module.Services = UntouchedServices  # type: ignore[misc]
     stack_module.Gateway = FaultyGateway  # type: ignore[misc]
+    stack_module.LambdaService = NamedCallers  # type: ignore[misc]
     sys.argv = ["local.stack", *sys.argv[2:]]
     sys.exit(main())

@@ -40,8 +40,10 @@ CHAOS = ("error", "memory", "refuse", "garbage", "wrong", "cut", "die", "slow")
 """What `chaos` chooses from; `hang` would cost its whole timeout each time."""
 
 
-def observations(analyzer: Analyzer, attributes: InvocationAttributes, body: bytes) -> Observations:
-    """What a model that finds nothing answers."""
+def observations(
+    analyzer: Analyzer, attributes: InvocationAttributes, body: bytes, seconds: float = 0.001
+) -> Observations:
+    """What a model that finds nothing answers, and how long it says it took."""
     shared: dict[str, Any] = {
         "packs": [
             PackReference(
@@ -50,7 +52,7 @@ def observations(analyzer: Analyzer, attributes: InvocationAttributes, body: byt
             )
         ],
         "provider": "scripted",
-        "timings_ms": {"total": 1.0},
+        "timings_ms": {"total": 1_000 * seconds},
         "chunk": attributes.chunk,
     }  # fmt: skip
     if analyzer is Analyzer.TRANSCRIPTION:
@@ -150,10 +152,14 @@ def handler(analyzer: Analyzer, script: Script) -> type[BaseHTTPRequestHandler]:
             script.note_request(line)
             answer = observations(analyzer, attributes, body).model_dump_json().encode()
             match mode:
-                case "answer" | "slow":
-                    if mode == "slow":
-                        time.sleep(script.behaviour().get("seconds", SLOW_SECONDS))
+                case "answer":
                     self._answer(200, answer)
+                    script.note_answer(line)
+                case "slow":
+                    seconds = script.behaviour().get("seconds", SLOW_SECONDS)
+                    time.sleep(seconds)
+                    slowly = observations(analyzer, attributes, body, seconds)
+                    self._answer(200, slowly.model_dump_json().encode())
                     script.note_answer(line)
                 case "error":
                     self._answer(500, b'{"error": {"type": "InferenceFailed", "message": "x"}}')

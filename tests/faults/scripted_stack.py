@@ -26,7 +26,7 @@ from local.stack.instance import StackFolder
 from screener.document import Document
 from screener.observations import Analyzer
 from tests import model_packs
-from tests.faults.faulty_stack import AWS_FAULTS, REQUESTS, TEST_CLIENT, AwsFault
+from tests.faults.faulty_stack import AWS_FAULTS, REQUESTS, TEST_CLIENT, AwsFault, Request
 from tests.local_stack import REPOSITORY, Command, Stack
 from tests.tiny_clips import tiny_clip
 
@@ -74,10 +74,11 @@ class ScriptedStack(Stack):
         for analyzer in Analyzer:
             self.behave(analyzer, "answer")
 
-    def requests(self) -> Counter[str]:
-        """Requests that the stack has made so far, by service and operation or method."""
+    def requests(self) -> Counter[Request]:
+        """Requests that the stack has made so far."""
         file = self.control / REQUESTS
-        return Counter(file.read_text().splitlines() if file.exists() else [])
+        lines = file.read_text().splitlines() if file.exists() else []
+        return Counter(Request(*json.loads(line)) for line in lines)
 
     def invocations(self, video_id: str | None = None) -> Counter[Analyzer]:
         """Requests that reached each model server, of one video or of all."""

@@ -22,8 +22,9 @@ from functions.collect_result.collect import collect
 from local.async_inference.service import Response
 from local.lambda_runtime.service import InvokeResult
 from local.stack.gateway import HOST, Gateway, serve
-from screener.messages import AnalysisItem, CollectTask
+from screener.messages import AnalysisItem, CollectTask, PollState
 from screener.observations import Analyzer
+from screener.polling import first_wait_seconds
 from tests.local_stack import REPOSITORY
 
 BUCKET = "six-hours"
@@ -99,7 +100,7 @@ def analyze_media() -> dict[str, Any]:
     return {"StartAt": "AnalyzeMedia", "States": {"AnalyzeMedia": {**state, "End": True}}}
 
 
-def item(number: int, growth: float) -> dict[str, Any]:
+def item(number: int, growth: float, expected_seconds: float) -> dict[str, Any]:
     return AnalysisItem(
         analyzer=list(Analyzer)[number % 4],
         chunk=number // 4,
@@ -111,12 +112,14 @@ def item(number: int, growth: float) -> dict[str, Any]:
         observation_key=f"observations/v/{number}.json",
         request_ttl_seconds=21_600,
         invocation_timeout_seconds=3_600,
+        expected_seconds=expected_seconds,
         poll_growth=growth,
+        poll=PollState(wait_seconds=first_wait_seconds(expected_seconds)),
     ).model_dump(mode="json")
 
 
 def run(
-    gateway: tuple[Gateway, str], items: int, growth: float
+    gateway: tuple[Gateway, str], items: int, growth: float, expected_seconds: float
 ) -> tuple[Counter[str], list[float]]:
     front, url = gateway
     arguments: dict[str, Any] = {
@@ -138,7 +141,9 @@ def run(
     arn = client.start_execution(
         stateMachineArn=machine,
         name=f"run-{items}",
-        input=json.dumps({"plan": {"items": [item(n, growth) for n in range(items)]}}),
+        input=json.dumps(
+            {"plan": {"items": [item(n, growth, expected_seconds) for n in range(items)]}}
+        ),
     )["executionArn"]
     deadline = time.monotonic() + 90
     while client.describe_execution(executionArn=arn)["status"] == "RUNNING":
@@ -152,5 +157,7 @@ def run(
 
 if __name__ == "__main__":
     with serving() as running:
-        counted, noticed = run(running, items=1, growth=float(sys.argv[1]))
+        counted, noticed = run(
+            running, items=1, growth=float(sys.argv[1]), expected_seconds=float(sys.argv[2])
+        )
     json.dump({"events": counted, "noticed": noticed}, sys.stdout)

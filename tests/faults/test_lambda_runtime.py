@@ -56,6 +56,8 @@ def invoke_until_taken(service: LambdaService, name: str, event: dict[str, Any])
             time.sleep(0.02)
 
 
+# Its functions have a second each, and one sends six megabytes in that.
+@pytest.mark.alone
 def test_every_invocation_gets_its_own_result_under_random_faults(service: LambdaService) -> None:
     chance = random.Random(SEED)
     calls = [

@@ -90,11 +90,6 @@ def test_fifty_uploads_at_once_all_end_within_bounded_memory(
 def test_no_more_executions_run_than_the_stack_may(tmp_path: Path) -> None:
     bound = 4
     with scripted_stack(tmp_path, {"MaxRunningExecutions": str(bound)}) as stack:
-        # Refused messages come back after a second instead of three minutes.
-        stack.sqs.set_queue_attributes(
-            QueueUrl=stack.description.intake_queue, Attributes={"VisibilityTimeout": "1"}
-        )
-        time.sleep(3)
         for analyzer in Analyzer:
             stack.behave(analyzer, "slow", seconds=MODEL_SECONDS)
         with watched(stack) as peaks:

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.stack.queue_consumer import _POLL_SECONDS
 from screener import storage
@@ -121,6 +122,11 @@ def test_throttling_everywhere_and_a_slow_s3_delay_but_fail_nothing(
 
 def test_functions_killed_while_they_run_are_tried_again(scripted: ScriptedStack) -> None:
     name = scripted.upload("killed.mp4", tiny_clip(audio=True, seed=74))
+    # Before that, the function killed may be the intake's, and the message's timeout is long.
+    for _ in eventually("the execution was started"):
+        with contextlib.suppress(ClientError):
+            scripted.stepfunctions.describe_execution(executionArn=scripted.arn(name))
+            break
     killed: set[int] = set()
     for _ in eventually("four function processes were killed"):
         for process in scripted.processes("awslambdaric"):

@@ -12,32 +12,18 @@ import re
 import sys
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import local.stack.stack as stack_module
-from local.lambda_runtime.service import FunctionSpec, LambdaService
 from local.stack.__main__ import main
 from local.stack.answers import StartResponse
 from local.stack.gateway import Gateway
+from tests.named_callers import NamedCallers
 
 _ACCESS_KEY = re.compile(r"Credential=([^/]+)/[0-9]+/[^/]+/([^/]+)/")
 _calls_file = Path(sys.argv[1])
 _lock = threading.Lock()
-
-
-class NamedCallers(LambdaService):
-    """Lambda, with a function's name as its access key."""
-
-    def __init__(self, functions: Iterable[FunctionSpec], log_dir: Path) -> None:
-        super().__init__(
-            [
-                replace(spec, environment={**spec.environment, "AWS_ACCESS_KEY_ID": spec.name})
-                for spec in functions
-            ],
-            log_dir,
-        )
 
 
 class RecordingGateway(Gateway):

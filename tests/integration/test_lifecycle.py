@@ -76,6 +76,8 @@ def test_a_run_that_is_ended_takes_its_stack_with_it(bare: Command, ending: int)
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
+        # As in a terminal: a test run in the background ignores the signal, and hands that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert run.stderr is not None
     with run.stderr:

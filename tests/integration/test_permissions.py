@@ -20,6 +20,7 @@ from local.stack.environment import stack_environment
 from local.stack.naming import PSEUDO_PARAMETERS, REGION, name_resource
 from local.stack.plan import read_plan
 from local.stack.template import Template
+from screener import paces
 from tests.local_stack import PATIENCE_SECONDS, REPOSITORY, Command, Stack
 from tests.tiny_clips import tiny_clip
 
@@ -59,7 +60,8 @@ class Call(NamedTuple):
 
 @pytest.fixture(scope="module")
 def calls(command: Command, tmp_path_factory: pytest.TempPathFactory) -> set[Call]:
-    """Every call of a run over a good, a silent, a refused and a repeated video."""
+    """Every call of a run over a good, a silent and a refused video, and over two at once where
+    only one has a place."""
     folder = tmp_path_factory.mktemp("recording")
     (folder / "logs").mkdir()
     (folder / "tmp").mkdir()
@@ -70,6 +72,7 @@ def calls(command: Command, tmp_path_factory: pytest.TempPathFactory) -> set[Cal
                 *(sys.executable, "-m", "tests.integration.recording_stack", str(noted)),
                 *("--root", str(REPOSITORY), "--home", str(command.home)),
                 *("--folder", str(folder), "--end-with-stdin"),
+                *("--parameters", json.dumps({"MaxRunningExecutions": "1"})),
             ],
             cwd=REPOSITORY,
             env=stack_environment(os.environ, folder),
@@ -91,6 +94,9 @@ def calls(command: Command, tmp_path_factory: pytest.TempPathFactory) -> set[Cal
             ]:
                 assert stack.wait(stack.upload(key, content)).status == "SUCCEEDED"
             _judge_again(stack)
+            # The second waits: it comes back long before the queue's timeout of three minutes.
+            both = [stack.upload(f"{seed}.mp4", tiny_clip(seed=seed)) for seed in (6, 7)]
+            assert [stack.wait(name).status for name in both] == ["SUCCEEDED", "SUCCEEDED"]
         finally:
             process.stdin.close()
             process.stdout.close()
@@ -135,10 +141,18 @@ def _as_iam_sees_it(request: Mapping[str, Any]) -> Iterator[Call]:
     body = request["body"]
     match request["service"]:
         case "dynamodb":
+            if operation in ("GetItem", "UpdateItem"):
+                # The one item that the condition of both permissions names.
+                assert body["Key"] == {"video": {"S": paces.ITEM_KEY}}
             table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{body['TableName']}"
             yield Call(function, f"dynamodb:{operation}", table)
         case "states":
             yield Call(function, f"states:{operation}", body["stateMachineArn"])
+        case "sqs":
+            queue = body["QueueUrl"].rpartition("/")[2]
+            arn = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{queue}"
+            # A batch needs no permission of its own.
+            yield Call(function, f"sqs:{operation.removesuffix('Batch')}", arn)
         case "events":
             for entry in body["Entries"]:
                 bus = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:event-bus/{entry['EventBusName']}"
@@ -254,6 +268,19 @@ def test_the_map_over_an_archive_was_seen_to_read_its_list_and_to_write_its_resu
 ) -> None:
     seen = {call.action for call in calls if call.function == "RejudgingStateMachine"}
     assert {"s3:GetObject", "s3:PutObject"} <= seen
+
+
+@pytest.mark.parametrize("function", ["PlanAnalyses", "AggregateResults"])
+def test_of_the_tables_items_only_the_paces_may_be_read(function: str) -> None:
+    (statement,) = (
+        statement
+        for document in _policies()[function]
+        for statement in document["Statement"]
+        if "dynamodb:GetItem" in statement["Action"]
+    )
+    assert statement["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [paces.ITEM_KEY]}
+    }
 
 
 def test_a_function_is_refused_what_another_may_do() -> None:

@@ -15,6 +15,7 @@ import yaml
 from samtranslator.translator.transform import transform
 
 from bench.simulation import assumptions
+from functions.start_screening.waiting import return_seconds
 from local.operate.parameters import parameters_page
 from local.operate.templates import read_template
 from local.stack.plan import read_plan
@@ -147,6 +148,16 @@ def test_a_message_stays_invisible_for_six_times_the_functions_limit(
     resources = template["Resources"]
     limit = resources["StartScreeningFunction"]["Properties"]["Timeout"]
     assert resources["IntakeQueue"]["Properties"]["VisibilityTimeout"] >= 6 * limit
+
+
+def test_a_video_may_wait_a_day_for_a_place_before_its_message_is_given_up(
+    template: Mapping[str, Any],
+) -> None:
+    queue = template["Resources"]["IntakeQueue"]["Properties"]
+    waited = 0
+    for _ in range(queue["RedrivePolicy"]["maxReceiveCount"]):
+        waited += return_seconds(waited)
+    assert waited >= 24 * 3_600
 
 
 def test_intake_reports_failed_items_and_keeps_what_cannot_be_started(

@@ -9,6 +9,7 @@ from screener.errors import InvalidPolicy
 from screener.messages import (
     AggregationTask,
     AnalysisError,
+    AnalysisItem,
     AnalysisOutcome,
     AnalysisPlan,
     AnalysisStatus,
@@ -21,10 +22,12 @@ from screener.messages import (
     TimeRange,
 )
 from screener.observations import Analyzer
+from screener.paces import recall
 from screener.policy.known_faces import IdentityNote, IndexMetadata, dump_known_faces
 from screener.policy.loading import Preset, load_preset
 from screener.sampling import Sampling
-from tests.aws_stand_in import MEDIA_BUCKET, WORK_BUCKET, stand_in
+from screener.settings import DeployedAnalyzer
+from tests.aws_stand_in import MEDIA_BUCKET, TABLE, WORK_BUCKET, stand_in
 from tests.observation_examples import (
     RECOGNISER,
     VIDEO,
@@ -39,7 +42,7 @@ from tests.observation_examples import (
 
 DOCUMENT = "uploads/a.moderation.json"
 FRAMES = 3
-LOCAL = dict.fromkeys(Analyzer, "local")
+LOCAL = dict.fromkeys(Analyzer, DeployedAnalyzer(instance_type="local"))
 OBSERVATIONS = {
     Analyzer.MODERATION: moderation([(0.01, {})] * FRAMES),
     Analyzer.FACES: faces([[face(person_vector(0))]] * FRAMES),
@@ -110,10 +113,8 @@ def task(
     )
 
 
-def run(aws, given, instance_types=LOCAL):
-    return aggregate(
-        given, aws.channels, WORK_BUCKET, instance_types, datetime.now(UTC).isoformat()
-    )
+def run(aws, given, deployed=LOCAL):
+    return aggregate(given, aws.channels, WORK_BUCKET, deployed, datetime.now(UTC).isoformat())
 
 
 def test_a_whole_video_becomes_document_row_and_event(aws):
@@ -224,7 +225,7 @@ def test_no_audio_is_complete(aws):
 
 def test_cost_is_busy_time_at_the_instance_price(aws):
     store(aws)
-    types = LOCAL | {Analyzer.MODERATION: "ml.g4dn.xlarge"}
+    types = LOCAL | {Analyzer.MODERATION: DeployedAnalyzer(instance_type="ml.g4dn.xlarge")}
     document, _ = run(aws, task(), types)
     assert document.analyses[Analyzer.MODERATION].cost_usd == pytest.approx(0.736 * 1.8 / 3600)
     assert document.cost.total_usd == document.analyses[Analyzer.MODERATION].cost_usd
@@ -235,15 +236,56 @@ def test_reused_observations_cost_nothing_again(aws):
     reused = AnalysisSummary(
         status=PlannedStatus.REUSED, observation_keys=[key_of(Analyzer.MODERATION)], reused=True
     )
-    types = LOCAL | {Analyzer.MODERATION: "ml.g4dn.xlarge"}
+    types = LOCAL | {Analyzer.MODERATION: DeployedAnalyzer(instance_type="ml.g4dn.xlarge")}
     document, _ = run(aws, task(plan={Analyzer.MODERATION: reused}), types)
     assert document.analyses[Analyzer.MODERATION].reused
     assert document.cost.total_usd == 0
 
 
+def asking_for(*analyzers):
+    """A plan that asks for these analyses."""
+    given = task()
+    items = [
+        AnalysisItem(
+            analyzer=analyzer,
+            chunk=0,
+            endpoint_name="e",
+            input_location="s3://work/frames.tar",
+            content_type="application/x-tar",
+            custom_attributes="{}",
+            inference_id="i",
+            observation_key=key_of(analyzer),
+            request_ttl_seconds=600,
+            invocation_timeout_seconds=60,
+            poll_growth=0.1,
+        )
+        for analyzer in analyzers
+    ]
+    return given.model_copy(update={"plan": given.plan.model_copy(update={"items": items})})
+
+
+def expected_seconds(aws, analyzer, units):
+    return recall(aws.dynamodb, TABLE).expected_seconds(analyzer, LOCAL[analyzer], units)
+
+
+def test_what_the_analyses_took_is_expected_of_the_next_video(aws):
+    store(aws)
+    run(aws, asking_for(*Analyzer))
+    assert expected_seconds(aws, Analyzer.MODERATION, FRAMES) == pytest.approx(1.8)
+    assert expected_seconds(aws, Analyzer.TRANSCRIPTION, 60) == pytest.approx(2.0)
+
+
+def test_observations_of_an_earlier_plan_say_nothing_of_the_servers_now(aws):
+    store(aws)
+    run(aws, asking_for(Analyzer.FACES))
+    assert expected_seconds(aws, Analyzer.FACES, FRAMES) > 0
+    assert expected_seconds(aws, Analyzer.MODERATION, FRAMES) == 0
+
+
 def test_an_unlisted_instance_type_has_no_invented_price(aws):
     store(aws)
-    document, _ = run(aws, task(), LOCAL | {Analyzer.FACES: "ml.unheard.of"})
+    types = LOCAL | {Analyzer.FACES: DeployedAnalyzer(instance_type="ml.unheard.of")}
+    document, _ = run(aws, task(), types)
     assert document.analyses[Analyzer.FACES].cost_usd is None
     assert document.cost.total_usd is None
 

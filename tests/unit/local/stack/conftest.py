@@ -21,7 +21,7 @@ class Running:
         self.services = Services(self.url)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     import threading
 
