@@ -149,7 +149,7 @@ def cost(path: Path, sampling: Sampling) -> str:
     rest = run(path, facts, Sampling(frames_per_second=CANDIDATES_PER_SECOND))
     return (
         f"{path.name}, {facts.width}x{facts.height}: comparing {spent / candidates * 1000:.2f} ms "
-        f"a candidate, all else {rest.cpu_s / len(rest.extraction.frames) * 1000:.1f} ms"
+        f"a candidate, all else {rest.cost.cpu_s / len(rest.extraction.frames) * 1000:.1f} ms"
     )
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from bench.media_material import VIDEO, looped, speed_clip
+from bench.media_material import ENCODERS, VIDEO, looped, speed_clip
 from bench.simulation import assumptions
 from bench.simulation.assumptions import Assumptions
 from local.packs.places import Places
@@ -153,7 +153,7 @@ def ten_minutes(folder: Path) -> Iterator[tuple[str, Overhead]]:
         yield "10 minutes, the first", measure(stack, "first.mp4", clip)
         yield "10 minutes, the next", measure(stack, "next.mp4", clip)
         if VIDEO.is_dir():
-            minute = speed_clip(folder / "minute.mp4", 60, 1280, 720)
+            minute = speed_clip(folder / "minute.mp4", 60, 1280, 720, ENCODERS["x264 defaults"])
             large = looped(minute, folder / "large.mp4", times=10).read_bytes()
             name = f"10 minutes, 720p, {len(large) / 1e6:.0f} MB"
             yield name, measure(stack, "large.mp4", large)
