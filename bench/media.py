@@ -54,11 +54,11 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row("720p", 120, 1280, 720, "x264 defaults"),
-    Row("1080p", 60, 1920, 1080, "x264 defaults"),
-    Row("2160p", 30, 3840, 2160, "x264 defaults"),
-    Row("1080p live", 60, 1920, 1080, "live"),
-    Row("1080p phone", 60, 1920, 1080, "phone"),
+    Row("720p", 60, 1280, 720, "x264 defaults"),
+    Row("1080p", 40, 1920, 1080, "x264 defaults"),
+    Row("2160p", 15, 3840, 2160, "x264 defaults"),
+    Row("1080p live", 40, 1920, 1080, "live"),
+    Row("1080p phone", 40, 1920, 1080, "phone"),
 )
 HEADS = (
     "| 1 fps and sound | two commands | Screener | ratio | floor: decode every picture "

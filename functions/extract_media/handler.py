@@ -8,11 +8,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.extract_media.extract import extract_range
 from screener import aws
-from screener.media import MediaLimits
+from screener.media import MediaLimits, warm_up
 from screener.messages import ExtractionTask
 from screener.settings import WorkSettings
 
 logger = Logger()
+warm_up()
 
 
 @logger.inject_lambda_context

@@ -8,12 +8,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.validate_video.validate import VideoLimits, validate
 from screener import aws
-from screener.media import MediaLimits
+from screener.media import MediaLimits, warm_up
 from screener.messages import ValidationTask
 from screener.sampling import Sampling
 from screener.settings import SamplingSettings
 
 logger = Logger()
+warm_up()
 
 
 class ValidateVideoSettings(SamplingSettings):

@@ -2,8 +2,10 @@
 
 `probe` and `extract` are the two operations. Both hand the bytes of the video to a child
 process that holds no credentials, can open no file and no socket, and dies at its limits.
+`warm_up` loads what both need ahead of the first video.
 
     sandbox.py     parent's end: starts the child, serves its reads, takes what it writes
+    forkserver.py  has everything loaded, forks one child per task
     child.py       child's end: applies the limits, runs one task
     channel.py     the messages between the two
     source.py      where bytes come from; a local file
@@ -25,6 +27,6 @@ process that holds no credentials, can open no file and no socket, and dies at i
 """
 
 from screener.media.facts import MediaFacts, MediaLimits
-from screener.media.sandbox import extract, probe
+from screener.media.sandbox import extract, probe, warm_up
 
-__all__ = ["MediaFacts", "MediaLimits", "extract", "probe"]
+__all__ = ["MediaFacts", "MediaLimits", "extract", "probe", "warm_up"]
