@@ -3,6 +3,7 @@
 Table items (key `video`):
     bucket/key               the video: decision, status, times; in index by-decision
     face:<digest>:bucket/key one per known person in it; in index by-face-label
+    paces                    how fast the model servers were; see paces.py
 """
 
 import json

@@ -15,7 +15,7 @@ _UNNOTICED_SECONDS = 5
 _FIRST_LOOK = 1.05
 """Of the expected time: halfway into what a result may lie unnoticed, because a little too early
 costs another look and a little too late costs nothing."""
-_SOON = 0.05
+_SOON = 0.1
 """Of the expected time, at least, from each look to the next; then half of what it is late."""
 _LATE_GROWTH = 0.5
 

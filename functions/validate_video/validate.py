@@ -15,7 +15,7 @@ from screener.sampling import Sampling
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,9 @@ def validate(
         VideoUnavailable: the object version is gone, was replaced, or may not be read.
     """
     request = task.request
-    head = _head(client, request)
-    size_bytes = head["ContentLength"]
-    if size_bytes == 0:
-        raise InvalidVideo(RefusalCode.EMPTY_FILE, "the file has no bytes")
+    head = _beginning(client, request)
+    # "bytes 0-4194303/104857600"
+    size_bytes = int(head["ContentRange"].rpartition("/")[2])
     if size_bytes > limits.max_bytes:
         raise InvalidVideo(
             RefusalCode.TOO_LARGE,
@@ -70,6 +69,9 @@ def validate(
         size_bytes=size_bytes,
         etag=etag,
         version_id=version_id,
+        first_block=head["Body"].read(),
+        # A container is looked into at both ends, not read.
+        read_ahead=0,
     ) as source:
         facts = probe(source, limits=limits.media, audio_language=chosen.audio_language)
     if facts.duration_ms > limits.max_seconds * 1000:
@@ -104,13 +106,22 @@ def validate(
     )
 
 
-def _head(client: "S3Client", request: ScreeningRequest) -> "HeadObjectOutputTypeDef":
+def _beginning(client: "S3Client", request: ScreeningRequest) -> "GetObjectOutputTypeDef":
+    """The first block of the object version, and what S3 says of it, in one request."""
     pin = {"VersionId": request.version_id} if request.version_id else {}
     if request.etag:
         pin["IfMatch"] = f'"{request.etag.strip(chr(34))}"'
     try:
-        return client.head_object(Bucket=request.bucket, Key=request.key, **pin)  # type: ignore[arg-type]
+        return client.get_object(
+            Bucket=request.bucket,
+            Key=request.key,
+            Range=f"bytes=0-{S3Source.BLOCK_BYTES - 1}",
+            **pin,  # type: ignore[arg-type]
+        )
     except ClientError as cause:
+        # No range lies inside of nothing.
+        if cause.response["Error"]["Code"] == "InvalidRange":
+            raise InvalidVideo(RefusalCode.EMPTY_FILE, "the file has no bytes") from cause
         if is_gone(cause):
             raise VideoUnavailable(
                 f"s3://{request.bucket}/{request.key} (version {request.version_id}, etag "

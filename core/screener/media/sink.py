@@ -8,8 +8,8 @@ temporary file, and memory stays at a few parts however long the video is.
 from pathlib import Path
 from typing import Protocol
 
-PART_BYTES = 8 * 1024 * 1024
-"""S3 wants at least 5 MiB and at most 10,000 parts: 80 GB."""
+PART_BYTES = 16 * 1024 * 1024
+"""S3 wants at least 5 MiB and at most 10,000 parts: 160 GB. Ten minutes of sound are one."""
 
 
 class ByteSink(Protocol):

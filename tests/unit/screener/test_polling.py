@@ -24,7 +24,7 @@ def test_an_unknown_analysis_is_looked_for_at_once_and_then_ever_less_often() ->
 
 
 def test_a_known_analysis_is_looked_for_at_its_end_and_soon_after() -> None:
-    assert looks(45, 70) == [47, 49, 51, 54, 58, 63, 69, 75]
+    assert looks(45, 70) == [47, 51, 55, 60, 66, 72]
     assert looks(15.08, 20) == [16, 17, 18, 19, 20]
 
 

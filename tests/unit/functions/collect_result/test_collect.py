@@ -65,7 +65,7 @@ def test_a_result_that_is_late_is_looked_for_soon_after_its_expected_end(s3):
     asked = asked.model_copy(
         update={"item": asked.item.model_copy(update={"expected_seconds": 45})}
     )
-    assert collect(asked, s3, "work", NOW).wait_seconds == 2
+    assert collect(asked, s3, "work", NOW).wait_seconds == 4
     unexpected = task(elapsed_seconds=48)
     assert collect(unexpected, s3, "work", NOW).wait_seconds == 5
 

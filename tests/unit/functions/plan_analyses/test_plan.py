@@ -127,7 +127,7 @@ def test_header_values_are_ascii_and_within_the_limits():
 
 
 def remembered(*measurements):
-    return Paces(Paces().with_measurements([Measurement(*one) for one in measurements], ALL))
+    return Paces().learning([Measurement(*one) for one in measurements], ALL)
 
 
 def test_the_first_look_is_just_after_the_expected_end():

@@ -56,6 +56,14 @@ def test_an_upload_becomes_a_job_that_names_the_object_version(aws, clip):
     assert len(job.ranges) == 3
 
 
+def test_a_small_video_is_looked_at_and_into_with_one_request(aws, clip):
+    aws.s3.put_object(Bucket=MEDIA_BUCKET, Key=KEY, Body=clip)
+    seen = []
+    aws.s3.meta.events.register("before-call.s3", lambda model, **_: seen.append(model.name))
+    run(aws)
+    assert seen == ["GetObject"]
+
+
 def test_a_versioned_bucket_pins_the_version_that_was_current(aws, clip):
     aws.s3.put_bucket_versioning(Bucket=MEDIA_BUCKET, VersioningConfiguration={"Status": "Enabled"})
     first = aws.s3.put_object(Bucket=MEDIA_BUCKET, Key=KEY, Body=clip)["VersionId"]

@@ -93,6 +93,7 @@ def test_an_environment_is_reused(deploy: Deploy) -> None:
     assert second == {"event": [1], "pid": first["pid"]}
 
 
+@pytest.mark.alone
 def test_a_warm_invocation_takes_less_than_3_ms(deploy: Deploy) -> None:
     service = deploy("echo")
     call(service, "echo")

@@ -24,13 +24,13 @@ def noise(size):
     return np.random.default_rng(size).bytes(size)
 
 
-def source_of(s3, body, key="video.mp4"):
+def source_of(s3, body, key="video.mp4", **options):
     etag = s3.put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
-    return S3Source(s3, BUCKET, key, size_bytes=len(body), etag=etag, version_id=None)
+    options = {"block_bytes": 1000} | options
+    return S3Source(s3, BUCKET, key, size_bytes=len(body), etag=etag, version_id=None, **options)
 
 
 def test_reads_at_any_place_are_those_of_the_object(s3, monkeypatch):
-    monkeypatch.setattr(S3Source, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(S3Source, "CACHED_BLOCKS", 3)
     body = noise(25_500)
     rng = np.random.default_rng(1)
@@ -40,8 +40,7 @@ def test_reads_at_any_place_are_those_of_the_object(s3, monkeypatch):
             assert source.read_at(offset, length) == body[offset : offset + length]
 
 
-def test_reading_from_front_to_back_asks_for_each_block_once(s3, monkeypatch):
-    monkeypatch.setattr(S3Source, "BLOCK_BYTES", 1000)
+def test_reading_from_front_to_back_asks_for_each_block_once(s3):
     body = noise(20_000)
     with source_of(s3, body) as source:
         read = b"".join(source.read_at(offset, 300) for offset in range(0, 20_000, 300))
@@ -49,16 +48,23 @@ def test_reading_from_front_to_back_asks_for_each_block_once(s3, monkeypatch):
     assert source.requests == 20
 
 
-def test_an_end_and_a_beginning_need_two_requests(s3, monkeypatch):
-    monkeypatch.setattr(S3Source, "BLOCK_BYTES", 1000)
+def test_an_end_and_a_beginning_need_two_requests(s3):
     with source_of(s3, noise(100_000)) as source:
         source.read_at(0, 500)
         source.read_at(99_500, 500)
     assert source.requests == 2
 
 
-def test_an_object_replaced_between_two_reads_is_unavailable_not_a_mixture(s3, monkeypatch):
-    monkeypatch.setattr(S3Source, "BLOCK_BYTES", 1000)
+def test_a_beginning_that_is_known_is_not_asked_for_again(s3):
+    body = noise(5_000)
+    with source_of(s3, body, first_block=body[:1000], read_ahead=0) as source:
+        assert source.read_at(0, 700) + source.read_at(700, 200) == body[:900]
+        assert source.requests == 0
+        assert source.read_at(900, 200) == body[900:1100]
+    assert source.requests == 1
+
+
+def test_an_object_replaced_between_two_reads_is_unavailable_not_a_mixture(s3):
     with source_of(s3, noise(5_000)) as source:
         source.read_at(0, 10)
         s3.put_object(Bucket=BUCKET, Key="video.mp4", Body=noise(6_000))
