@@ -98,6 +98,10 @@ test-slow: $(DEV) ## 200 videos under random faults, 50 uploads at once
 bench-overhead: $(DEV) ## What the orchestration adds: seconds, transitions, invocations, S3 requests
 	$(VENV)/bin/python -m bench.overhead
 
+.PHONY: bench-long
+bench-long: $(DEV) ## A 2-hour video through the local stack, with one and two instances per endpoint
+	$(VENV)/bin/python -m bench.long_video
+
 .PHONY: bench-servers
 bench-servers: $(DEV) ## Model servers against the obvious scripts (LIBRARY_PYTHON= of `screener packs build`)
 	$(VENV)/bin/python -W ignore -m bench.servers $(addprefix --library-python=,$(LIBRARY_PYTHON))

@@ -153,6 +153,15 @@ def cost(path: Path, sampling: Sampling) -> str:
     )
 
 
+_MARKS = {
+    SamplingStrategy.FIXED_RATE: ("^", (6, -9), "left"),
+    SamplingStrategy.KEY_FRAMES: ("s", (6, -9), "left"),
+    SamplingStrategy.SCENE_CHANGE: ("D", (0, 8), "center"),
+    SamplingStrategy.ADAPTIVE: ("o", (0, -14), "center"),
+}
+"""By strategy: marker, where its label lies from it in points, and which part of the label."""
+
+
 def plot(target: Path, findings: list[Findings]) -> None:
     """Recall of interruptions from half a second to one against frames a minute."""
     import matplotlib as mpl
@@ -170,16 +179,15 @@ def plot(target: Path, findings: list[Findings]) -> None:
         for name, sampling in STRATEGIES.items():
             recall = sum(one.recall(name, share, lengths) * len(one.materials) for one in findings)
             frames = sum(sum(one.frames_a_minute[name].values()) for one in findings) / materials
-            marker = {"adaptive": "o", "scene_change": "D", "key_frames": "s"}
-            axes.scatter(frames, recall / materials * 100, s=45,
-                         marker=marker.get(sampling.strategy, "^"))  # fmt: skip
-            axes.annotate(name.replace(", 5 fps", ""), (frames, recall / materials * 100),
-                          xytext=(6, -10), textcoords="offset points", fontsize=8)  # fmt: skip
+            marker, offset, side = _MARKS[sampling.strategy]
+            point = (frames, recall / materials * 100)
+            axes.scatter(*point, s=45, marker=marker)
+            axes.annotate(name.replace(", 5 fps,", ""), point, xytext=offset, ha=side,
+                          textcoords="offset points", fontsize=7.5)  # fmt: skip
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(f"frames a minute, mean of {materials} clips")
-        axes.set_ylim(0, 108)
-        axes.set_xlim(0, None)
-        axes.margins(x=0.25)
+        axes.set_ylim(-8, 114)
+        axes.set_xlim(0, 148)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("interruptions of 0.2 to 1 s found, %")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -196,8 +204,8 @@ def _named_clip(text: str) -> tuple[str, Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=int, default=160, help="of each clip")
-    parser.add_argument("--per-length", type=int, default=10, help="interruptions in each clip")
+    parser.add_argument("--seconds", type=int, default=128, help="of each clip")
+    parser.add_argument("--per-length", type=int, default=8, help="interruptions in each clip")
     parser.add_argument("--held-out", type=_named_clip, nargs="*", default=[], metavar="NAME=CLIP")
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()

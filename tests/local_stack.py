@@ -58,11 +58,11 @@ class Stack:
             list_executions(self.services.stepfunctions, self.description.state_machine_arn)
         )
 
-    def wait(self, name: str) -> ExecutionRecord:
+    def wait(self, name: str, patience_seconds: float = PATIENCE_SECONDS) -> ExecutionRecord:
         """The execution, once it has ended."""
         client = self.services.stepfunctions
         machine = self.description.state_machine_arn.replace(":stateMachine:", ":execution:")
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + patience_seconds
         record = None
         while time.monotonic() < deadline:
             try:

@@ -40,6 +40,8 @@ class LocalAnalyzers:
             values[f"{name}ImageUri"] = _NO_IMAGE
             values[f"{name}Packs"] = f"s3://local-packs/{analyzer}/{packs_digest(packs)}/"
             values[f"{name}InstanceType"] = INSTANCE_TYPE
+            # One server already uses every core; a second one only holds the weights twice.
+            values[_max_instances(analyzer)] = "1"
         return values
 
     def specs(
@@ -49,6 +51,7 @@ class LocalAnalyzers:
         work_bucket: str,
         topic_arn: str,
         servers: Mapping[Analyzer, Sequence[str]],
+        parameters: Mapping[str, str],
         keep_warm: bool = False,
     ) -> list[EndpointSpec]:
         """What the async-inference service runs.
@@ -58,6 +61,7 @@ class LocalAnalyzers:
             work_bucket: gets outputs and failures.
             topic_arn: hears of every request that ends.
             servers: commands that replace the model servers of some analyzers.
+            parameters: of the template, which limit the instances.
             keep_warm: one instance each from the start on, instead of none.
         """
         return [
@@ -73,12 +77,17 @@ class LocalAnalyzers:
                 output_uri=f"s3://{work_bucket}/async/output/{analyzer}/",
                 failure_uri=f"s3://{work_bucket}/async/failure/{analyzer}/",
                 min_instances=1 if keep_warm else 0,
+                max_instances=int(parameters[_max_instances(analyzer)]),
                 scale_in_after_seconds=IDLE_SECONDS,
                 success_topic_arn=topic_arn,
                 error_topic_arn=topic_arn,
             )
             for analyzer, packs in self.packs.items()
         ]
+
+
+def _max_instances(analyzer: Analyzer) -> str:
+    return f"{analyzer.capitalize()}MaxInstances"
 
 
 def endpoint_name(analyzer: Analyzer) -> str:

@@ -94,6 +94,7 @@ class LocalStack:
                 work_bucket=plan.buckets["WorkBucket"].name,
                 topic_arn=deployment.topic_arns["AnalysisTopic"],
                 servers=settings.servers or {},
+                parameters=plan.parameters,
                 keep_warm=settings.keep_warm,
             ),
             endpoint_url=endpoint_url,

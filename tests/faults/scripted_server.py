@@ -18,6 +18,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import av
+
 from screener.bundles import BundleReader
 from screener.messages import InvocationAttributes
 from screener.observations import (
@@ -116,6 +118,14 @@ class Script:
     def note_answer(self, line: dict[str, Any]) -> None:
         _append(self._answers, line)
 
+    def slow_seconds(self, analyzer: Analyzer, body: bytes) -> float:
+        """How long a slow answer takes: `seconds`, and `seconds_per_unit` for each frame of the
+        bundle or second of the sound."""
+        script = self.behaviour()
+        seconds: float = script.get("seconds", SLOW_SECONDS)
+        per_unit: float = script.get("seconds_per_unit", 0.0)
+        return seconds + (per_unit * _units(analyzer, body) if per_unit else 0.0)
+
     def mode_for(self, request_id: str) -> str:
         """What to do with a request. Chaos depends on its seed and the request alone."""
         script = self.behaviour()
@@ -125,6 +135,13 @@ class Script:
         if digest[0] / 256 >= script["rate"]:
             return "answer"
         return CHAOS[digest[1] % len(CHAOS)]
+
+
+def _units(analyzer: Analyzer, body: bytes) -> float:
+    if analyzer is not Analyzer.TRANSCRIPTION:
+        return sum(1 for _ in BundleReader(BytesIO(body)))
+    with av.open(BytesIO(body)) as sound:
+        return (sound.duration or 0) / av.time_base
 
 
 def _append(file: Path, line: dict[str, Any]) -> None:
@@ -156,7 +173,7 @@ def handler(analyzer: Analyzer, script: Script) -> type[BaseHTTPRequestHandler]:
                     self._answer(200, answer)
                     script.note_answer(line)
                 case "slow":
-                    seconds = script.behaviour().get("seconds", SLOW_SECONDS)
+                    seconds = script.slow_seconds(analyzer, body)
                     time.sleep(seconds)
                     slowly = observations(analyzer, attributes, body, seconds)
                     self._answer(200, slowly.model_dump_json().encode())
