@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from screener import collector
 from screener.announcing import Channels, publish
 from screener.composing import judged_document, pipeline_run
 from screener.document import AnalysisState, Document
@@ -19,6 +20,7 @@ MAX_TEXTS_BYTES = 64 * 1024 * 1024
 _MAX_CAUSE_LENGTH = 1_000
 
 
+@collector.paused()
 def aggregate(
     task: AggregationTask,
     channels: Channels,
