@@ -153,7 +153,10 @@ def _analysis(
     for key in report.observation_keys:
         data = read(key)
         if data is None:
-            raise CannotRejudge(f"{key} has expired; screen the video again")
+            raise CannotRejudge(
+                f"{key} is not there: it has expired, or observations are kept elsewhere; "
+                "without it, screen the video again"
+            )
         try:
             item = parse_observations(analyzer, data, key)
             check_frames(item, frame_counts, key)
