@@ -13,53 +13,24 @@ processor times. Both must leave the same documents.
 """
 
 import argparse
-import gc
 import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import bench.rejudging_round
 from bench.rejudging_archive import document_of, observations, write_archive
-from local.rejudge import workers
-from local.rejudge.archive import FolderArchive
-from screener import rejudging
-from screener.policy import engine
-from screener.policy.faces import Faces
-from screener.policy.known_faces import load_known_faces
-from screener.policy.loading import Preset, load_preset
-from screener.policy.objects import Objects
-from screener.policy.speech import Speech
-from screener.policy.visual import Moderation
+from local.rejudge.workers import WORKERS_ENVIRONMENT
 
 ARCHIVE = 10_000
 TARGET_S = 600.0
 CORES = 2
-STAGED_VIDEOS = 60
 HERE = Path(__file__).parents[1]
-STAGES: list[tuple[str, Any, str]] = [
-    ("read files", FolderArchive, "observations"),
-    ("read and parse document", FolderArchive, "read"),
-    ("parse observations", rejudging, "parse_observations"),
-    ("judge moderation", Moderation, "__init__"),
-    ("judge faces", Faces, "__init__"),
-    ("judge speech", Speech, "__init__"),
-    ("judge objects, scenes", Objects, "__init__"),
-    ("rules", engine, "rule_on"),
-    ("section moderation", Moderation, "section"),
-    ("section faces", Faces, "section"),
-    ("section speech", Speech, "section"),
-    ("section objects", Objects, "section"),
-    ("compose document", rejudging, "judged_document"),
-    ("write document", FolderArchive, "write"),
-]
 
 
 def main() -> None:
@@ -90,12 +61,13 @@ def main() -> None:
         )
         for version, results in rounds.items():
             report(version, results, options.videos)
-        if options.against is not None:
-            compare(rounds)
-        print_stages(folder, dry_run=options.dry_run)
+        equal = options.against is None or compare(rounds)
+        print_stages(folder, options)
     for minutes in (10, 60, 360):
         size = len(document_of(observations(minutes, 1), "size", minutes).model_dump_json())
         print(f"document of {minutes} min: {size / 1_000_000:.2f} MB")
+    if not equal:
+        raise SystemExit("the two versions differ in verdicts or documents")
 
 
 def one_round(checkout: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -112,6 +84,14 @@ def one_round(checkout: Path, folder: Path, options: argparse.Namespace) -> dict
     return result
 
 
+def print_stages(folder: Path, options: argparse.Namespace) -> None:
+    """Time per stage of one video: in a process of its own, with a worker's environment."""
+    command = [sys.executable, "-m", "bench.rejudging_stages", str(folder)]
+    command += ["--dry-run"] * options.dry_run
+    sys.stdout.flush()
+    subprocess.run(command, env={**os.environ, **WORKERS_ENVIRONMENT}, check=True)
+
+
 def report(version: str, results: list[dict[str, Any]], videos: int) -> None:
     wall_s = statistics.median(item["wall_s"] for item in results) / videos
     cpu_s = statistics.median(item["cpu_s"] for item in results) / videos
@@ -125,55 +105,14 @@ def report(version: str, results: list[dict[str, Any]], videos: int) -> None:
     )
 
 
-def compare(rounds: dict[str, list[dict[str, Any]]]) -> None:
+def compare(rounds: dict[str, list[dict[str, Any]]]) -> bool:
+    """Print the ratio; whether both versions left the same verdicts and documents."""
     new, old = rounds["this version"], rounds["other version"]
     ratios = [left["cpu_s"] / right["cpu_s"] for left, right in zip(new, old, strict=True)]
     print(f"processor time, this to other: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
-    if len({item["digest"] for item in (*new, *old)}) > 1:
-        raise SystemExit("the two versions differ in verdicts or documents")
-    print("verdicts and documents of both versions are equal")
-
-
-def print_stages(folder: Path, *, dry_run: bool) -> None:
-    """Median processor time per stage of one video, in this process."""
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    task = workers.Task(
-        FolderArchive(folder),
-        load_preset(Preset.STRICT),
-        load_known_faces((folder / "index.npz").read_bytes()),
-        dry_run=dry_run,
-    )
-    addresses = sorted(map(str, folder.glob("*.moderation.json")))
-    spent: dict[str, float] = defaultdict(float)
-    videos: dict[str, list[float]] = defaultdict(list)
-    for label, owner, name in STAGES:
-        setattr(owner, name, timed(getattr(owner, name), label, spent))
-    judge_one = timed(workers.judge_one, "all of it", spent)
-    gc.freeze()
-    for number in range(STAGED_VIDEOS):
-        judge_one(task, addresses[number % len(addresses)])
-        for label, elapsed_s in spent.items():
-            videos[label].append(elapsed_s)
-        spent.clear()
-    # Observations are read inside of no other stage, all stages inside of the whole.
-    median = {label: statistics.median(each) * 1_000 for label, each in videos.items()}
-    median["the rest"] = 2 * median["all of it"] - sum(median.values())
-    print(f"one process, {STAGED_VIDEOS} videos, median per video:")
-    for label, elapsed_ms in median.items():
-        print(f"  {label:<24}{elapsed_ms:7.1f} ms")
-
-
-def timed(call: Callable[..., Any], label: str, spent: dict[str, float]) -> Callable[..., Any]:
-    """The same call, whose processor time is added up."""
-
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        started = time.process_time()
-        try:
-            return call(*args, **kwargs)
-        finally:
-            spent[label] += time.process_time() - started
-
-    return wrapped
+    equal = len({item["digest"] for item in (*new, *old)}) == 1
+    print(f"verdicts and documents of both versions are {'equal' if equal else 'NOT equal'}")
+    return equal
 
 
 if __name__ == "__main__":

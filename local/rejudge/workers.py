@@ -23,7 +23,7 @@ from screener.rejudging import rejudge, verdict_again
 _BATCH = 16
 _AHEAD = 4
 """Batches per worker that wait in the queue: addresses of an archive are not held in memory."""
-_WORKERS_ENVIRONMENT = {
+WORKERS_ENVIRONMENT = {
     # One thread per process: the processes fill the cores already.
     "OPENBLAS_NUM_THREADS": "1",
     # The C library keeps the memory of one video for the next. Giving it back and asking again is
@@ -74,7 +74,7 @@ def judge_archive(
         for address in addresses:
             yield judge_one(task, address)
         return
-    for name, value in _WORKERS_ENVIRONMENT.items():
+    for name, value in WORKERS_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
