@@ -42,7 +42,9 @@ def _bytes(address: str) -> bytes:
             with Path(address).open("rb") as file:
                 content = file.read(MAX_DOCUMENT_BYTES + 1)
     except (OSError, ClientError, ValueError) as cause:
-        raise UnusableDocument(f"{address}: {cause}") from cause
+        # An OSError repeats number and path.
+        why = getattr(cause, "strerror", None) or cause
+        raise UnusableDocument(f"{address}: {why}") from cause
     if len(content) > MAX_DOCUMENT_BYTES:
         raise UnusableDocument(f"{address}: larger than {MAX_DOCUMENT_BYTES} bytes")
     return content

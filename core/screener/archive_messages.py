@@ -21,7 +21,7 @@ from screener.storage import POLICY_KEY
 
 BATCH_SIZE = 20
 """Documents per child execution: 45 s for each until a function's 900 s are over. A ten-minute
-video takes a fifth of a second of processor time (`python -m bench.rejudge`)."""
+video takes a tenth of a second of processor time (`python -m bench.rejudge`)."""
 Count = Annotated[int, Field(ge=0)]
 Documents = Annotated[list[str], Field(min_length=1, max_length=BATCH_SIZE)]
 """s3:// URIs."""

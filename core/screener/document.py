@@ -44,6 +44,10 @@ class Decision(StrEnum):
         return list(Decision).index(self)
 
 
+UNANSWERED = frozenset({"analysis_missing", "not_evaluated", "media_lost"})
+"""Codes of reasons that say what was not looked at, rather than what was found."""
+
+
 class Reason(Message):
     """Why the verdict is what it is; the strongest reason is first."""
 
@@ -72,6 +76,12 @@ class Verdict(Message):
     reasons: list[Reason]
     policy: PolicyReference | None
     """None when no policy was asked: the video is invalid."""
+
+    @property
+    def only_unanswered(self) -> bool:
+        """Review is asked for only because something was not looked at: no finding asks for it."""
+        asking = [reason for reason in self.reasons if reason.decision is not Decision.APPROVE]
+        return bool(asking) and all(reason.code in UNANSWERED for reason in asking)
 
 
 class DocumentVideo(Message):

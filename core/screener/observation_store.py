@@ -4,8 +4,9 @@ What is missing or malformed becomes a failed analysis that says why, never an e
 one broken object must not cost the verdict on everything else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -59,6 +60,33 @@ def read_object(s3: "S3Client", bucket: str, key: str, limit: int) -> bytes | No
     if len(data) > limit:
         raise InvalidObservations(f"{key} is larger than {limit} bytes")
     return data
+
+
+@contextmanager
+def read_ahead(
+    read: Callable[[str], bytes | None], keys: Iterable[str]
+) -> Iterator[Callable[[str], bytes | None]]:
+    """Fetch several objects at the same time: S3's first byte takes longer than judging.
+
+    Args:
+        read: gives an object; called from several threads.
+        keys: what will be asked for.
+
+    Yields:
+        The same as `read`. What it raised for a key is raised when that key is asked for.
+    """
+    readers = ThreadPoolExecutor(_READERS)
+    try:
+        coming = {key: readers.submit(read, key) for key in keys}
+
+        def arrived(key: str) -> bytes | None:
+            # Forgotten once given: the parsed and the raw observations need not both stay.
+            future = coming.pop(key, None)
+            return read(key) if future is None else future.result()
+
+        yield arrived
+    finally:
+        readers.shutdown(cancel_futures=True)
 
 
 def load_analyses(

@@ -6,6 +6,8 @@ video's timeline. Embeddings are float16, little-endian, base64.
 """
 
 import base64
+import binascii
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -183,3 +185,20 @@ def decode_embedding(text: str) -> "NDArray[np.float32]":
     import numpy as np
 
     return np.frombuffer(base64.b64decode(text, validate=True), dtype="<f2").astype(np.float32)
+
+
+def decode_embeddings(texts: Iterable[str], size: int) -> "NDArray[np.float32]":
+    """Many embeddings of one size at once, shape (N, size).
+
+    Raises:
+        ValueError: one of them is not base64, or has another size.
+    """
+    import numpy as np
+
+    parts = [binascii.a2b_base64(text, strict_mode=True) for text in texts]
+    item_bytes = np.dtype("<f2").itemsize
+    wrong = next((part for part in parts if len(part) != size * item_bytes), None)
+    if wrong is not None:
+        raise ValueError(f"it has {len(wrong) / item_bytes:g} values instead of {size}")
+    together = np.frombuffer(b"".join(parts), dtype="<f2").astype(np.float32)
+    return together.reshape(len(parts), size)

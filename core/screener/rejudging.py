@@ -12,7 +12,7 @@ from screener.composing import judged_document, pipeline_run
 from screener.document import AnalysisState, Document, DocumentHead, DocumentStatus, Verdict
 from screener.errors import InvalidObservations, ScreenerError
 from screener.messages import ExtractedRange, VideoDescription
-from screener.observation_store import check_frames, parse_observations
+from screener.observation_store import check_frames, parse_observations, read_ahead
 from screener.observations import Analyzer
 from screener.policy.engine import judge
 from screener.policy.known_faces import InvalidKnownFaces, KnownFaces
@@ -90,14 +90,22 @@ def _material(document: DocumentHead, policy: Policy, read: ReadObservations) ->
         raise CannotRejudge(f"the document is not complete enough: {cause}") from cause
     media = _media(document)
     frame_counts = {extracted.chunk: extracted.frame_count for extracted in media}
+    keys = [
+        key
+        for report in document.analyses.values()
+        if report.status is AnalysisState.COMPLETE
+        for key in report.observation_keys
+    ]
+    with read_ahead(read, keys) as arrived:
+        analyses = {
+            analyzer: _analysis(document, analyzer, arrived, frame_counts) for analyzer in Analyzer
+        }
     return Material(
         video=video,
         sampling=sampling,
         sampling_id=document.sampling.sampling_id,
         media=media,
-        analyses={
-            analyzer: _analysis(document, analyzer, read, frame_counts) for analyzer in Analyzer
-        },
+        analyses=analyses,
         scene_texts=stored_embeddings(
             read,
             policy,
@@ -145,7 +153,10 @@ def _analysis(
     for key in report.observation_keys:
         data = read(key)
         if data is None:
-            raise CannotRejudge(f"{key} has expired; screen the video again")
+            raise CannotRejudge(
+                f"{key} is not there: it has expired, or observations are kept elsewhere; "
+                "without it, screen the video again"
+            )
         try:
             item = parse_observations(analyzer, data, key)
             check_frames(item, frame_counts, key)

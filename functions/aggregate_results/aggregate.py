@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from screener import paces
+from screener import collector, paces
 from screener.announcing import Channels, publish
 from screener.composing import judged_document, pipeline_run
 from screener.document import AnalysisState, Document
@@ -22,6 +22,7 @@ MAX_TEXTS_BYTES = 64 * 1024 * 1024
 _MAX_CAUSE_LENGTH = 1_000
 
 
+@collector.paused()
 def aggregate(
     task: AggregationTask,
     channels: Channels,

@@ -1,6 +1,6 @@
 """Judges one batch of documents again and says how each one ended."""
 
-from screener import identity, storage
+from screener import collector, identity, storage
 from screener.announcing import Channels, publish
 from screener.archive_messages import BatchResult, Rejudged, RejudgingTask
 from screener.document import DocumentHead
@@ -39,6 +39,7 @@ class Judge:
             channels.s3, work_bucket
         )
 
+    @collector.paused()
     def judge(self, address: str, processed_at: str, *, dry_run: bool) -> Rejudged:
         """Judge one document, and replace it unless this is a dry run.
 

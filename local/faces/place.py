@@ -5,7 +5,12 @@ from pathlib import Path
 from local.commands.place import home
 from screener import aws, storage
 from screener.observation_store import read_object
-from screener.policy.known_faces import MAX_INDEX_BYTES, KnownFaces, load_known_faces
+from screener.policy.known_faces import (
+    MAX_INDEX_BYTES,
+    InvalidKnownFaces,
+    KnownFaces,
+    load_known_faces,
+)
 from screener.storage import S3Location
 
 
@@ -24,9 +29,13 @@ def read_index(address: str) -> KnownFaces | None:
     if address.startswith("s3://"):
         location = S3Location.parse(address)
         data = read_object(aws.s3(), location.bucket, location.key, MAX_INDEX_BYTES)
+    else:
+        path = Path(address)
+        data = path.read_bytes() if path.exists() else None
+    try:
         return None if data is None else load_known_faces(data)
-    path = Path(address)
-    return load_known_faces(path.read_bytes()) if path.exists() else None
+    except InvalidKnownFaces as cause:
+        raise InvalidKnownFaces(f"{address}: {cause}") from cause
 
 
 def write_index(address: str, data: bytes) -> None:

@@ -39,4 +39,6 @@ def policy_bytes(name: str) -> bytes:
         return Path(name).read_bytes()
     except (OSError, ClientError, ValueError) as cause:
         presets = ", ".join(Preset)
-        raise InvalidPolicy(f"{name}: {cause} (presets: {presets})") from cause
+        # An OSError repeats number and path.
+        why = getattr(cause, "strerror", None) or cause
+        raise InvalidPolicy(f"{name}: {why} (presets: {presets})") from cause

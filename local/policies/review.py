@@ -50,10 +50,9 @@ def answers(policy: Policy) -> list[Answer]:
     for language, terms in policy.speech.terms.items():
         for category in dict.fromkeys(term.category for term in terms):
             count = sum(term.category == category for term in terms)
+            counted = f"{count} term{'s' if count > 1 else ''} ({language})"
             found.append(
-                Answer(
-                    Source.TERMS, category, f"{count} term{'s' if count > 1 else ''} ({language})"
-                )
+                Answer(Source.TERMS, category, f"{counted} for {tree.names(category)[-1]}")
             )
     for label, settings in policy.objects.classes.items():
         category = settings.category or tree.of_label(Source.OBJECTS, label)

@@ -87,7 +87,9 @@ def print_changes(console: Console, results: Iterable[Judged], *, dry_run: bool)
     for item in results:
         if item.skipped is not None or item.old is None or item.new is None:
             skipped += 1
-            line = safe(f"left as it is: {item.address}: {item.skipped}", 500)
+            # Errors about the document itself name it already.
+            why = (item.skipped or "").removeprefix(f"{item.address}: ")
+            line = safe(f"left as it is: {item.address}: {why}", 500)
             console.print(Text(line, style="yellow"))
             continue
         confusion[item.old, item.new] += 1

@@ -11,6 +11,7 @@ from screener.document import AnalysisReport, AnalysisState, Decision, Document,
 from screener.observations import Analyzer
 
 SHOWN_REASONS = 12
+NOTHING_FOUND = "No finding asks for this: something was not looked at, so a person has to."
 _DECISION_STYLE = {
     Decision.APPROVE: "bold green",
     Decision.REVIEW: "bold yellow",
@@ -40,6 +41,8 @@ def print_verdict(
     if document.status is not DocumentStatus.COMPLETE:
         line.append(f"  ({document.status})", style="yellow")
     console.print(line, soft_wrap=True)
+    if document.verdict.only_unanswered:
+        console.print(f"  {NOTHING_FOUND}", soft_wrap=True)
     reasons = document.verdict.reasons
     for reason in reasons[:SHOWN_REASONS]:
         where = f"{clock(reason.start_ms)}  " if reason.start_ms is not None else ""

@@ -5,7 +5,7 @@ monotony rests on that, so nothing here counts segments or takes averages.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from screener import taxonomy
 from screener.policy.model import Persistence
@@ -13,8 +13,7 @@ from screener.sections import Certainty, Segment
 from screener.taxonomy import Source
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Hit:
+class Hit(NamedTuple):
     """One observation that speaks for a category."""
 
     start_ms: int

@@ -112,9 +112,9 @@ def _explain(error: ValidationError, root: yaml.Node, name: str) -> list[str]:
         where = ".".join(str(part) for part in problem["loc"]) or "the file"
         given = problem["input"]
         shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-        lines.append(
-            (place.line, f"{name}:{place.line}:{place.column}: {where}: {problem['msg']}{shown}")
-        )
+        # Of errors that the model's own checks raise, pydantic's prefix says nothing.
+        message = problem["msg"].removeprefix("Value error, ")
+        lines.append((place.line, f"{name}:{place.line}:{place.column}: {where}: {message}{shown}"))
     return [line for _, line in sorted(lines, key=lambda item: item[0])]
 
 

@@ -5,13 +5,15 @@ merge. Frames are taken in order of time, so the grouping does not depend on the
 which observations arrive.
 """
 
+import math
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def group_people(frames: Sequence[NDArray[np.float32]], threshold: float) -> list[NDArray[np.intp]]:
+def group_people(frames: Sequence[NDArray[np.float32]], threshold: float) -> list[list[int]]:
     """Number the people.
 
     Args:
@@ -28,9 +30,7 @@ def group_people(frames: Sequence[NDArray[np.float32]], threshold: float) -> lis
     for persons in first:
         for person in persons:
             order.setdefault(final[person], len(order))
-    return [
-        np.array([order[final[person]] for person in persons], dtype=np.intp) for persons in first
-    ]
+    return [[order[final[person]] for person in persons] for persons in first]
 
 
 class _People:
@@ -50,21 +50,19 @@ class _People:
         if self._count:
             similarity = faces @ self._means[: self._count].T
             # Best pairs first; each face and each person is used once per frame.
-            pairs = np.argwhere(similarity >= self._threshold)
-            strength = similarity[pairs[:, 0], pairs[:, 1]]
+            near = np.nonzero(similarity >= self._threshold)
+            strength = (-similarity[near]).tolist()
             taken: set[int] = set()
-            for face, person in pairs[np.argsort(-strength, kind="stable")].tolist():
+            for _, face, person in sorted(
+                zip(strength, near[0].tolist(), near[1].tolist(), strict=True)
+            ):
                 if persons[face] < 0 and person not in taken:
                     persons[face] = person
                     taken.add(person)
         for face, person in enumerate(persons):
             persons[face] = self._add(faces[face], person)
-        self._together.update(
-            (min(one, other), max(one, other))
-            for one in persons
-            for other in persons
-            if one != other
-        )
+        if len(persons) > 1:
+            self._together.update(combinations(sorted(persons), 2))
         return persons
 
     def merged(self) -> list[int]:
@@ -96,10 +94,10 @@ class _People:
             if person == len(self._sums):
                 self._grow(face.shape[0])
             self._count += 1
-        self._sums[person] += face
-        self._means[person] = self._sums[person] / max(
-            float(np.linalg.norm(self._sums[person])), 1e-6
-        )
+        total = self._sums[person]
+        total += face
+        length = math.sqrt(total.dot(total))
+        np.divide(total, max(length, 1e-6), out=self._means[person])
         return person
 
     def _grow(self, dimension: int) -> None:

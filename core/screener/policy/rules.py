@@ -169,7 +169,8 @@ def _unanswered(rule: Rule, questions: Sequence[Question]) -> list[Reason]:
                 code="not_evaluated",
                 decision=Decision.REVIEW,
                 category=rule.category,
-                detail=f"{name} was not evaluated: nothing in the policy can find it",
+                detail=f"{name}: not evaluated (nothing in the policy can find it), and without an "
+                "answer this policy does not approve",
             )
         ]
     return [
@@ -177,7 +178,8 @@ def _unanswered(rule: Rule, questions: Sequence[Question]) -> list[Reason]:
             code="not_evaluated",
             decision=Decision.REVIEW,
             category=rule.category,
-            detail=f"{question.name} was not evaluated: {question.unanswered}",
+            detail=f"{question.name}: not evaluated ({question.unanswered}), and without an answer "
+            "this policy does not approve",
         )
         for question in concerned
         if question.unanswered is not None

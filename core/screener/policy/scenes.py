@@ -16,6 +16,7 @@ from screener.observations import (
     Observations,
     TextEmbeddings,
     decode_embedding,
+    decode_embeddings,
 )
 from screener.policy.findings import Hit, segments
 from screener.policy.model import ScenesPolicy
@@ -124,16 +125,15 @@ class Scenes:
             )
             self.unanswered_action = "screener policy use POLICY"
             return
-        prompts = np.stack([_decoded(vectors[prompt]) for prompt in self._policy.prompts])
-        images = (
-            np.stack([_decoded(frame.clip_embedding or "") for _, frame in self._frames])
-            if self._frames
-            else np.zeros((0, prompts.shape[1]), dtype=np.float32)
-        )
-        if images.shape[1] != prompts.shape[1]:
-            raise InvalidObservations(
-                f"frames have {images.shape[1]} values per embedding, prompts {prompts.shape[1]}"
+        wanted = [vectors[prompt] for prompt in self._policy.prompts]
+        try:
+            size = len(decode_embedding(wanted[0]))
+            prompts = _directions(decode_embeddings(wanted, size))
+            images = _directions(
+                decode_embeddings((frame.clip_embedding or "" for _, frame in self._frames), size)
             )
+        except ValueError as cause:
+            raise InvalidObservations(f"a CLIP embedding is not usable: {cause}") from cause
         logits = scale * (images @ prompts.T)
         logits -= logits.max(axis=1, keepdims=True)
         exponentials = np.exp(logits)
@@ -175,13 +175,10 @@ def _clip_digest(observations: Observations) -> str | None:
     return next((pack.sha256 for pack in observations.packs if pack.role == CLIP), None)
 
 
-def _decoded(text: str) -> NDArray[np.float32]:
-    try:
-        vector = decode_embedding(text)
-    except ValueError as cause:
-        raise InvalidObservations(f"a CLIP embedding is not readable: {cause}") from cause
-    length = float(np.linalg.norm(vector))
-    if not np.isfinite(length) or length == 0:
+def _directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vectors at unit length, shape (N, D)."""
+    lengths = np.sqrt(np.array([vector.dot(vector) for vector in vectors], dtype=np.float32))
+    if not np.isfinite(lengths).all() or (lengths == 0).any():
         raise InvalidObservations("a CLIP embedding is not a direction")
-    unit: NDArray[np.float32] = np.divide(vector, np.float32(length))
-    return unit
+    vectors /= lengths[:, np.newaxis]
+    return vectors

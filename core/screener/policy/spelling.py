@@ -76,6 +76,7 @@ def spoken(text: str) -> str:
     return re.sub(r"[^\w']", "", fold(text)).strip("'_")
 
 
+@lru_cache(_VOCABULARY)
 def is_plain(text: str) -> bool:
     """Whether a word is letters only, none three times in a row: nothing to see through."""
     core = text.strip(" .,;:?")

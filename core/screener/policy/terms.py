@@ -158,8 +158,9 @@ class TermFinder:
     def _allowed_words(self, spoken: list[str]) -> set[int]:
         found: set[int] = set()
         for phrase in self._allowed:
-            for first in range(len(spoken) - len(phrase) + 1):
-                if tuple(spoken[first : first + len(phrase)]) == phrase:
+            opening = phrase[0]
+            for first, word in enumerate(spoken):
+                if word == opening and tuple(spoken[first : first + len(phrase)]) == phrase:
                     found |= set(range(first, first + len(phrase)))
         return found
 

@@ -1,4 +1,5 @@
 import json
+import threading
 
 import pytest
 from typer import Typer
@@ -102,6 +103,30 @@ def test_changed_observations_leave_the_document_alone():
     document, _stored = screened()
     with pytest.raises(CannotRejudge, match="problems"):
         rejudge(document, STRICT, None, lambda _key: b"{}", LATER)
+
+
+def test_observations_are_fetched_at_the_same_time():
+    document, stored = screened(UNSAFE)
+    together = threading.Barrier(len(Analyzer), timeout=30)
+
+    def read(key):
+        if key.startswith("observations/"):
+            together.wait()
+        return stored.get(key)
+
+    assert rejudge(document, STRICT, None, read, LATER).verdict.decision is Decision.REJECT
+
+
+def test_a_store_that_refuses_is_an_error_not_a_verdict():
+    document, stored = screened(UNSAFE)
+
+    def read(key):
+        if "/faces/" in key:
+            raise PermissionError(key)
+        return stored.get(key)
+
+    with pytest.raises(PermissionError, match="faces"):
+        rejudge(document, STRICT, None, read, LATER)
 
 
 def test_a_refused_video_cannot_be_judged_again():

@@ -5,7 +5,7 @@ import pytest
 
 from local.report.page import content_security_policy, render_report
 from screener.composing import pipeline_run, refused_document
-from screener.document import Document, DocumentVideo
+from screener.document import Document, DocumentVideo, Reason
 from screener.errors import InvalidVideo, RefusalCode
 from tests.unit.local.report.examples import HOSTILE, HOSTILE_SPEECH, document
 
@@ -79,6 +79,15 @@ def test_what_was_not_evaluated_is_said_in_words(page):
     section = page[page.index("What was not looked at") : page.index("Timeline")]
     assert "no object pack knows a weapon class" in section
     assert "screener packs pull clip-vit-b-32" in section
+
+
+def test_a_review_without_any_finding_says_so(page):
+    sentence = "No finding asks for this"
+    assert sentence not in page
+    given = document()
+    open_only = [Reason(code="not_evaluated", decision="review", category=None, detail="scenes")]
+    verdict = given.verdict.model_copy(update={"reasons": open_only, "decision": "review"})
+    assert sentence in render_report(given.model_copy(update={"verdict": verdict}))
 
 
 def test_known_people_have_their_links_and_notes(page):

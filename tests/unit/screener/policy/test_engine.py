@@ -247,6 +247,15 @@ def test_an_unreadable_embedding_fails_the_analysis_not_the_document():
     assert judgement.moderation is not None
 
 
+def test_scene_embeddings_of_several_sizes_fail_the_analysis():
+    vectors = {prompt: person_vector(i) for i, prompt in enumerate(BALANCED.scenes.prompts)}
+    seen = objects([{}] * 2, images=[person_vector(0), person_vector(0)[:8]])
+    judgement = judge(material(seen, scene_texts=[text_embeddings(vectors)]), BALANCED, None)
+    assert judgement.objects is None
+    assert judgement.analyses[Analyzer.OBJECTS].state is AnalysisState.FAILED
+    assert "CLIP" in judgement.analyses[Analyzer.OBJECTS].error.message
+
+
 def test_an_embedding_of_the_wrong_size_fails_the_analysis():
     odd = face(person_vector(0)[: DIMENSION - 2])
     judgement = judge(material(faces([[odd]])), NO_SCENES, None)

@@ -54,6 +54,19 @@ def test_equal_content_has_equal_bytes():
     assert once == again
 
 
+def test_a_person_is_as_similar_as_the_most_similar_of_any_number_of_portraits():
+    random = np.random.default_rng(3)
+    rows = {"ann": 3, "bob": 1, "cyd": 7, "dee": 2}
+    labels = [name for name, count in rows.items() for _ in range(count)]
+    portraits = random.standard_normal((len(labels), 32)).astype(np.float32)
+    known = load_known_faces(dump_known_faces(portraits, labels, METADATA))
+    faces = random.standard_normal((5, 32)).astype(np.float32)
+    each = faces @ known.embeddings.T
+    of = np.array(known.labels)
+    expected = np.stack([each[:, of == name].max(axis=1) for name in known.people], axis=1)
+    assert np.array_equal(known.similarities(faces), expected)
+
+
 def test_an_index_of_nobody_matches_nobody():
     known = load_known_faces(dump_known_faces(np.zeros((0, 32), np.float32), [], METADATA))
     assert known.people == ()

@@ -72,6 +72,11 @@ def test_anything_that_is_not_a_policy_is_refused(text, expected):
     assert expected in refusal(text)
 
 
+def test_a_mistake_that_the_policy_itself_finds_is_told_without_a_prefix():
+    message = refusal(BALANCED.replace("category: explicit_nudity", "category: nonsense", 1))
+    assert "category: 'nonsense' is not a category of the taxonomy" in message
+
+
 def test_every_mistake_is_listed_in_order_of_lines():
     message = refusal(
         BALANCED.replace("consensus: both", "consensus: x").replace("margin: 0.05", "margin: no")
