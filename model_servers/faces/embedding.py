@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, FiniteFloat, ValidationError
 
 from model_servers.faces.alignment import SIDE, upright
 from model_servers.serving.images import Pixels
+from model_servers.serving.memory import FittingBatches
 from model_servers.serving.runtime import Runtime
 from screener.errors import InvalidPack
 from screener.model import Message
@@ -35,7 +36,7 @@ class FaceEmbedder:
     def __init__(self, pack: InstalledPack, runtime: Runtime, family: Contract) -> None:
         self._contract = _contract(pack, family)
         self._session = runtime.session(pack.path_of(pack.pack.files[0].path))
-        entry, output = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        entry, output = self._session.inputs[0], self._session.outputs[0]
         faces, *picture = entry.shape
         if picture != [3, SIDE, SIDE] or not isinstance(output.shape[-1], int):
             raise InvalidPack(f"{pack.folder}: not a recogniser of {SIDE}x{SIDE} faces")
@@ -43,27 +44,30 @@ class FaceEmbedder:
             raise InvalidPack(f"{pack.folder}: takes {faces} faces at a time, neither 1 nor any")
         self._input = entry.name
         # OpenCV's SFace was exported for one face at a time.
-        self._largest_batch = 1 if faces == 1 else _LARGEST_BATCH
+        self._batches = FittingBatches(
+            1 if faces == 1 else _LARGEST_BATCH, fixed=runtime.on_gpu and faces != 1
+        )
         self.embedding_size: int = output.shape[-1]
 
     def align(self, pixels: Pixels, landmarks: NDArray[np.float32]) -> Pixels:
         return upright(pixels, landmarks)
 
     def embed(self, crops: Sequence[Pixels]) -> NDArray[np.float32]:
-        parts = [np.empty((0, self.embedding_size), np.float32)]
-        mean = self._contract.input_mean
-        for start in range(0, len(crops), self._largest_batch):
-            blob = cv2.dnn.blobFromImages(
-                crops[start : start + self._largest_batch],
-                1 / self._contract.input_std,
-                mean=(mean, mean, mean),
-                swapRB=self._contract.channel_order == "rgb",
-            )
-            [vectors] = self._session.run(None, {self._input: blob})
-            parts.append(np.asarray(vectors))
-        embeddings = np.concatenate(parts)
+        vectors = self._batches.run(self._embed, crops)
+        embeddings = np.array(vectors, np.float32).reshape(len(crops), self.embedding_size)
         lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
         return np.asarray(embeddings / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+    def _embed(self, crops: Sequence[Pixels]) -> Sequence[NDArray[np.float32]]:
+        mean = self._contract.input_mean
+        blob = cv2.dnn.blobFromImages(
+            crops,
+            1 / self._contract.input_std,
+            mean=(mean, mean, mean),
+            swapRB=self._contract.channel_order == "rgb",
+        )
+        [vectors] = self._session.run({self._input: blob})
+        return list(vectors)
 
     def warm_up(self) -> None:
         self.embed([np.zeros((SIDE, SIDE, 3), np.uint8)])

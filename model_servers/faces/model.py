@@ -38,6 +38,8 @@ class Outputs(NamedTuple):
 class FacesModel(FrameModel[Inputs, Outputs, FacesFrame]):
     """Detector and recogniser; an observation of a face needs both."""
 
+    STACKED = False  # the published detectors take one frame at a time
+
     def __init__(self, packs: PackSet, runtime: Runtime) -> None:
         super().__init__(packs, runtime)
         self._detector = load_detector(packs.require(DETECTOR), runtime)

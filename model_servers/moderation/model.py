@@ -59,8 +59,8 @@ class NudeNet:
         self.labels = pack.pack.class_names
         self._side = (pack.pack.input_size or (320, 320))[0]
         self._session = runtime.session(pack.path_of(pack.pack.files[0].path))
-        self._input = self._session.get_inputs()[0].name
-        channels = self._session.get_outputs()[0].shape[1]
+        self._input = self._session.inputs[0].name
+        channels = self._session.outputs[0].shape[1]
         if channels != 4 + len(self.labels):
             raise InvalidPack(
                 f"{pack.folder}: {len(self.labels)} class names for a network of {channels - 4}"
@@ -77,7 +77,7 @@ class NudeNet:
         return np.ascontiguousarray(small.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        [output] = self._session.run(None, {self._input: batch})
+        [output] = self._session.run({self._input: batch})
         return np.asarray(output)
 
     def postprocess(self, inputs: Inputs, output: NDArray[np.float32]) -> list[Detection]:
@@ -109,8 +109,8 @@ class OpenNsfw:
 
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         path = pack.path_of(pack.pack.files[0].path)
-        self._session = runtime.session(path, subtractions_as_additions(path.read_bytes()))
-        self._input = self._session.get_inputs()[0].name
+        self._session = runtime.session(path, subtractions_as_additions)
+        self._input = self._session.inputs[0].name
 
     def preprocess(self, pixels: Pixels) -> NDArray[np.float32]:
         # Resizing and JPEG treat the channels by their position, so this has to be RGB.
@@ -126,7 +126,7 @@ class OpenNsfw:
         return crop.astype(np.float32) - self._MEAN_BGR
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        [output] = self._session.run(None, {self._input: batch})
+        [output] = self._session.run({self._input: batch})
         return np.asarray(output)[:, 1]
 
 

@@ -41,7 +41,7 @@ class Clip:
         self._side = pack.pack.input_size[0]
         self._image = runtime.session(pack.path_of("image.onnx"))
         self._text = runtime.session(pack.path_of("text.onnx"))
-        self._token_type = np.int32 if "int32" in self._text.get_inputs()[0].type else np.int64
+        self._token_type = np.int32 if "int32" in self._text.inputs[0].type else np.int64
         self._tokenizer = _load_tokenizer(pack, self._context_length)
         self._cache: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
@@ -63,7 +63,7 @@ class Clip:
 
     def embed_images(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, 3, side, side) to unit vectors (n, D)."""
-        [vectors] = self._image.run(None, {self._image.get_inputs()[0].name: batch})
+        [vectors] = self._image.run({self._image.inputs[0].name: batch})
         return _unit(np.asarray(vectors))
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -82,7 +82,7 @@ class Clip:
         tokens = self._tokenizer.encode(text).ids
         padded = np.full((1, self._context_length), _PAD, dtype=self._token_type)
         padded[0, : len(tokens)] = tokens
-        [vectors] = self._text.run(None, {self._text.get_inputs()[0].name: padded})
+        [vectors] = self._text.run({self._text.inputs[0].name: padded})
         return np.asarray(_unit(np.asarray(vectors))[0], dtype=np.float32)
 
 

@@ -41,8 +41,8 @@ class Yolo:
         self.labels = pack.pack.class_names
         self._side = (pack.pack.input_size or (640, 640))[0]
         self._session = runtime.session(pack.path_of(pack.pack.files[0].path))
-        self._input = self._session.get_inputs()[0].name
-        channels = self._session.get_outputs()[0].shape[1]
+        self._input = self._session.inputs[0].name
+        channels = self._session.outputs[0].shape[1]
         if not self.labels:
             raise InvalidPack(f"{pack.folder}: class_names is empty")
         if isinstance(channels, int) and channels != 4 + len(self.labels):
@@ -74,7 +74,7 @@ class Yolo:
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, 3, H, W) to raw (n, 4 + classes, anchors)."""
-        [output] = self._session.run(None, {self._input: batch})
+        [output] = self._session.run({self._input: batch})
         return np.asarray(output)
 
     def postprocess(

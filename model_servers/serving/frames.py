@@ -3,16 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 
 from model_servers.serving.errors import MalformedRequest
 from model_servers.serving.images import DecodedFrame, decode
+from model_servers.serving.memory import FittingBatches
 from model_servers.serving.model import Handler, Invocation
 from model_servers.serving.packs import PackSet
-from model_servers.serving.pipeline import in_batches, map_ordered, run_halving
+from model_servers.serving.pipeline import in_batches, map_ordered
 from model_servers.serving.runtime import Runtime
 from model_servers.serving.timings import Stopwatch
 from screener.bundles import CONTENT_TYPE, BundleReader, Frame, FrameBundleManifest, FrameEntry
@@ -38,11 +39,15 @@ class FrameModel(ABC, Generic[Inputs, Outputs, Observed]):
     networks run in the request's thread on batches that fill across frames.
     """
 
+    STACKED: ClassVar[bool] = True
+    """Whether `predict` stacks the frames of a batch into one network call."""
+
     def __init__(self, packs: PackSet, runtime: Runtime) -> None:
         self.packs = packs.references
         self.runtime = runtime
         # The frames keep every core busy already; OpenCV's own threads would only compete.
         cv2.setNumThreads(1)
+        self._batches = FittingBatches(runtime.batch_size, fixed=runtime.on_gpu and self.STACKED)
         self._workers = ThreadPoolExecutor(runtime.workers, thread_name_prefix="frames")
 
     @abstractmethod
@@ -71,7 +76,7 @@ class FrameModel(ABC, Generic[Inputs, Outputs, Observed]):
         width, height = _WARM_UP_SIZE
         black = DecodedFrame(np.zeros((height, width, 3), np.uint8), width, height)
         inputs = self.preprocess(black)
-        self.predict([inputs] * self.runtime.batch_size)
+        self._batches.run(self.predict, [inputs] * self.runtime.batch_size)
 
     def analyze(self, invocation: Invocation) -> Observations:
         """Observe every frame of a bundle.
@@ -102,7 +107,7 @@ class FrameModel(ABC, Generic[Inputs, Outputs, Observed]):
         def observe(frame: Frame) -> Observed:
             prepared = self._prepare(frame, manifest, stopwatch)
             with stopwatch.stage("predict"):
-                [outputs] = run_halving(self.predict, [prepared.inputs])
+                [outputs] = self._batches.run(self.predict, [prepared.inputs])
             return self._finish(prepared, outputs, stopwatch)
 
         return map_ordered(self._workers, observe, reader, window=2 * self.runtime.workers)
@@ -119,7 +124,7 @@ class FrameModel(ABC, Generic[Inputs, Outputs, Observed]):
         )
         for batch in in_batches(prepared, size):
             with stopwatch.stage("predict"):
-                outputs = run_halving(self.predict, [item.inputs for item in batch])
+                outputs = self._batches.run(self.predict, [item.inputs for item in batch])
             for item, output in zip(batch, outputs, strict=True):
                 yield self._finish(item, output, stopwatch)
 

@@ -2,24 +2,12 @@
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
-from model_servers.serving.errors import OutOfMemory
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-# How the runtimes report that memory ran out; none of them has a type for it.
-_MEMORY_MESSAGES = (
-    "failed to allocate memory",
-    "out of memory",
-    "bad allocation",
-    "std::bad_alloc",
-    "cuda_error_out_of_memory",
-    "cublas_status_alloc_failed",
-)
 
 
 def map_ordered(
@@ -53,28 +41,3 @@ def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     source = iter(items)
     while batch := list(itertools.islice(source, size)):
         yield batch
-
-
-def run_halving(
-    predict: Callable[[Sequence[Item]], Sequence[Result]], batch: Sequence[Item]
-) -> list[Result]:
-    """Predict a batch; when memory runs out, in halves, down to single items.
-
-    Raises:
-        OutOfMemory: a single item does not fit.
-    """
-    try:
-        return list(predict(batch))
-    except Exception as cause:
-        # ONNX Runtime's exceptions have no base of their own, so the message has to tell.
-        if not _is_out_of_memory(cause):
-            raise
-        if len(batch) <= 1:
-            raise OutOfMemory(f"not even one input fits into memory: {cause}") from cause
-    middle = len(batch) // 2
-    return run_halving(predict, batch[:middle]) + run_halving(predict, batch[middle:])
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(part in text for part in _MEMORY_MESSAGES)

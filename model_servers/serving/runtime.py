@@ -6,22 +6,20 @@ batch.
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import onnxruntime
 
 from model_servers.serving.logs import FIELDS
+from model_servers.serving.session import CPU, CUDA, TENSORRT, Session
 from model_servers.serving.settings import ProviderChoice, ServerSettings
-from screener.errors import ConfigurationError, InvalidPack
+from screener.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
 
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
-TENSORRT = "TensorrtExecutionProvider"
 _GPU_BATCH_SIZE = 32
-_ERRORS_ONLY = 3  # ONNX Runtime's log level; below it, known quirks of published models are noise
 
 _PREFERENCE = {
     # TensorRT compiles for minutes on the first start, so it is never chosen unasked.
@@ -46,34 +44,18 @@ class Runtime(NamedTuple):
     def on_gpu(self) -> bool:
         return self.provider != CPU
 
-    def session(self, path: Path, model: bytes | None = None) -> onnxruntime.InferenceSession:
+    def session(self, path: Path, rewrite: Callable[[bytes], bytes] | None = None) -> Session:
         """Load an ONNX network.
 
         Args:
             path: its file.
-            model: what to load in the file's place, when the caller has changed it.
+            rewrite: changes the file's bytes before they are loaded; they get large.
 
         Raises:
             InvalidPack: ONNX Runtime cannot load the file.
             ConfigurationError: the provider does not work on this machine.
         """
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY
-        options.inter_op_num_threads = 1
-        options.intra_op_num_threads = 1
-        providers = [self.provider] if self.provider == CPU else [self.provider, CUDA, CPU]
-        try:
-            session = onnxruntime.InferenceSession(
-                model or str(path), options, providers=list(dict.fromkeys(providers))
-            )
-        except Exception as cause:
-            # ONNX Runtime has no common base for its exceptions below Exception.
-            raise InvalidPack(f"{path}: ONNX Runtime cannot load it: {cause}") from cause
-        if self.provider not in session.get_providers():
-            raise ConfigurationError(
-                f"SCREENER_PROVIDER: {self.provider} is installed but does not start here"
-            )
-        return session
+        return Session(path, self.provider, rewrite)
 
 
 def choose_runtime(settings: ServerSettings) -> Runtime:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from model_servers.serving.errors import MalformedRequest
+from model_servers.serving.memory import FittingBatches
 from model_servers.serving.model import Handler, Invocation, Model
 from model_servers.serving.packs import PackSet
-from model_servers.serving.pipeline import map_ordered, run_halving
+from model_servers.serving.pipeline import map_ordered
 from model_servers.serving.runtime import Runtime
 from model_servers.serving.scores import round_score
 from model_servers.serving.timings import Stopwatch
@@ -41,7 +42,7 @@ class TranscriptionModel:
         pack = packs.require(SPEECH)
         self.packs = packs.references
         self._lanes = 1 if runtime.on_gpu else runtime.workers
-        self._batch_size = runtime.batch_size
+        self._fitting = FittingBatches(runtime.batch_size, fixed=False)
         self._recogniser = Recogniser(pack.folder, on_gpu=runtime.on_gpu, lanes=self._lanes)
         self._threads = ThreadPoolExecutor(self._lanes, thread_name_prefix="whisper")
 
@@ -80,7 +81,9 @@ class TranscriptionModel:
         def recognise(clips: list[Clip]) -> list[list[Utterance]]:
             language = heard.language if heard else _UNDETERMINED
             with stopwatch.stage("predict"):
-                return run_halving(lambda part: self._recogniser.recognise(part, language), clips)
+                return self._fitting.run(
+                    lambda part: self._recogniser.recognise(part, language), clips
+                )
 
         utterances = [
             utterance
@@ -113,7 +116,7 @@ class TranscriptionModel:
     def _batches(self, clips: list[Clip]) -> Iterator[list[Clip]]:
         """Batches of clips of like length, so that little padding is computed, longest first."""
         by_length = sorted(clips, key=lambda clip: -len(clip.samples))
-        size = max(1, min(self._batch_size, -(-len(clips) // self._lanes)))
+        size = max(1, min(self._fitting.size, -(-len(clips) // self._lanes)))
         for start in range(0, len(by_length), size):
             # In time order inside: word times look back at the end of the clip before.
             yield sorted(by_length[start : start + size], key=lambda clip: clip.start)

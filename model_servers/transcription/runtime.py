@@ -5,7 +5,8 @@ import logging
 import ctranslate2  # type: ignore[import-untyped]
 
 from model_servers.serving.logs import FIELDS
-from model_servers.serving.runtime import CPU, CUDA, Runtime
+from model_servers.serving.runtime import Runtime
+from model_servers.serving.session import CPU, CUDA
 from model_servers.serving.settings import ProviderChoice, ServerSettings
 from screener.errors import ConfigurationError
 

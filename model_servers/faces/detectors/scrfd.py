@@ -46,8 +46,8 @@ class Scrfd:
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         self._longest_side = (pack.pack.input_size or (640, 640))[0]
         self._session = runtime.session(pack.path_of(pack.pack.files[0].path))
-        self._input = self._session.get_inputs()[0].name
-        outputs = len(self._session.get_outputs())
+        self._input = self._session.inputs[0].name
+        outputs = len(self._session.outputs)
         if outputs not in (9, 15):
             raise InvalidPack(
                 f"{pack.folder}: not an SCRFD network with landmarks ({outputs} outputs)"
@@ -76,7 +76,7 @@ class Scrfd:
     def detect(self, prepared: Prepared) -> Faces:
         # The published networks take one image at a time.
         blob, (scale, _) = prepared
-        outputs = self._session.run(None, {self._input: blob})
+        outputs = self._session.run({self._input: blob})
         height, width = blob.shape[2:]
         boxes, scores, landmarks = [], [], []
         for level in self._levels:

@@ -32,13 +32,14 @@ class YuNet:
 
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         self._session = runtime.session(pack.path_of(pack.pack.files[0].path))
-        entry = self._session.get_inputs()[0]
-        outputs = {output.name for output in self._session.get_outputs()}
-        self._names = [f"{part}_{stride}" for stride in _STRIDES for part in _PARTS]
-        if missing := set(self._names) - outputs:
+        entry = self._session.inputs[0]
+        outputs = [output.name for output in self._session.outputs]
+        names = [f"{part}_{stride}" for stride in _STRIDES for part in _PARTS]
+        if missing := set(names) - set(outputs):
             raise InvalidPack(
                 f"{pack.folder}: not a YuNet network (no output {', '.join(sorted(missing))})"
             )
+        self._places = [outputs.index(name) for name in names]
         height, width = entry.shape[2:]
         if not (isinstance(height, int) and isinstance(width, int)):
             # An export for any size: the square that the published one is made for.
@@ -60,7 +61,8 @@ class YuNet:
         return Prepared(blob, (width / pixels.shape[1], height / pixels.shape[0]))
 
     def detect(self, prepared: Prepared) -> Faces:
-        outputs = self._session.run(self._names, {self._input: prepared.blob})
+        found_by_network = self._session.run({self._input: prepared.blob})
+        outputs = [found_by_network[place] for place in self._places]
         boxes, scores, landmarks = [], [], []
         for level, stride in enumerate(_STRIDES):
             classes, objects, offsets, points = outputs[4 * level : 4 * level + 4]

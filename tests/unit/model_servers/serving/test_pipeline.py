@@ -1,12 +1,11 @@
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from model_servers.serving.errors import OutOfMemory
-from model_servers.serving.pipeline import in_batches, map_ordered, run_halving
+from model_servers.serving.pipeline import in_batches, map_ordered
 
 
 def test_results_come_in_order_although_calls_end_out_of_order() -> None:
@@ -69,44 +68,3 @@ def test_an_error_in_the_source_waits_for_what_is_under_way() -> None:
 def test_batches_are_full_but_for_the_last() -> None:
     assert list(in_batches(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(in_batches([], 3)) == []
-
-
-class Device:
-    """Doubles numbers, and has memory for so many at once."""
-
-    def __init__(self, capacity: int, error: type[Exception] = RuntimeError) -> None:
-        self.capacity = capacity
-        self.error = error
-        self.sizes: list[int] = []
-
-    def predict(self, batch: Sequence[int]) -> list[int]:
-        self.sizes.append(len(batch))
-        if len(batch) > self.capacity:
-            raise self.error("CUDA failure 2: out of memory")
-        return [2 * number for number in batch]
-
-
-def test_a_batch_that_does_not_fit_is_halved_until_it_does() -> None:
-    device = Device(capacity=3)
-    assert run_halving(device.predict, range(10)) == [2 * number for number in range(10)]
-    assert max(size for size in device.sizes if size <= 3) == 3
-    assert device.sizes[:2] == [10, 5]
-
-
-@pytest.mark.parametrize("error", [RuntimeError, MemoryError, Exception])
-def test_a_single_input_that_does_not_fit_is_an_error_of_its_own(error: type[Exception]) -> None:
-    device = Device(capacity=0, error=error)
-    with pytest.raises(OutOfMemory, match="not even one"):
-        run_halving(device.predict, [1, 2])
-
-
-def test_other_errors_are_not_tried_again() -> None:
-    calls = []
-
-    def broken(batch: Sequence[int]) -> list[int]:
-        calls.append(len(batch))
-        raise ValueError("wrong shape")
-
-    with pytest.raises(ValueError, match="wrong shape"):
-        run_halving(broken, [1, 2, 3])
-    assert calls == [3]

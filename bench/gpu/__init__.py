@@ -1,0 +1,1 @@
+"""What the model servers do on a GPU: see `bench/gpu/__main__.py`."""
