@@ -95,9 +95,10 @@ test-slow: $(DEV) ## 200 videos under random faults, 50 uploads at once
 bench-overhead: $(DEV) ## What the orchestration adds: seconds, transitions, invocations, S3 requests
 	$(VENV)/bin/python -m bench.overhead
 
-.PHONY: bench-servers
-bench-servers: $(DEV) ## Model servers against the obvious scripts (LIBRARY_PYTHON= of `screener packs build`)
-	$(VENV)/bin/python -W ignore -m bench.servers $(addprefix --library-python=,$(LIBRARY_PYTHON))
+STAGES ?=
+.PHONY: bench
+bench: $(BENCH) ## Every stage against the obvious way, in one table (STAGES="faces clip" for some)
+	$(VENV)/bin/python -W ignore -m bench $(STAGES)
 
 SERVERS := moderation faces transcription objects
 .PHONY: images
