@@ -56,9 +56,8 @@ def whole_video(bench: Bench, seconds: int) -> list[Row]:
     with ExitStack() as stack:
         servers: dict[Analyzer, ServerProcess] = {}
         for analyzer in Analyzer:
-            server = ServerProcess(analyzer, [pack.folder for pack in bench.packs(analyzer)])
-            servers[analyzer] = server
-            stack.callback(server.__exit__, None, None, None)
+            folders = [pack.folder for pack in bench.packs(analyzer)]
+            servers[analyzer] = stack.enter_context(ServerProcess(analyzer, folders))
         for server in servers.values():
             server.wait_ready()
         for case in CASES:
