@@ -102,9 +102,10 @@ bench-overhead: $(DEV) ## What the orchestration adds: seconds, transitions, inv
 bench-long: $(DEV) ## A 2-hour video through the local stack, with one and two instances per endpoint
 	$(VENV)/bin/python -m bench.long_video
 
-.PHONY: bench-servers
-bench-servers: $(DEV) ## Model servers against the obvious scripts (LIBRARY_PYTHON= of `screener packs build`)
-	$(VENV)/bin/python -W ignore -m bench.servers $(addprefix --library-python=,$(LIBRARY_PYTHON))
+STAGES ?=
+.PHONY: bench
+bench: $(BENCH) ## Every stage against the obvious way, in one table (STAGES="faces clip" for some)
+	$(VENV)/bin/python -W ignore -m bench $(STAGES)
 
 SERVERS := moderation faces transcription objects
 .PHONY: images

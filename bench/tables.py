@@ -1,23 +1,19 @@
-"""The tables that `bench/servers.py` prints."""
+"""The tables that `python -m bench` prints."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bench.cost import Cost
+
 
 class Row(NamedTuple):
-    """One stage; times in seconds for the whole material."""
+    """One stage; times for the whole of its material."""
 
     stage: str
-    baseline_s: float
-    ours_s: float
-    baseline_cpu_s: float
-    ours_cpu_s: float
-    """Processor time of all threads: what stays true on a machine that is busy otherwise."""
-    peak_mb: float
-    networks_cpu_s: float | None
-    """The networks alone; None where there is no such measure."""
-    arithmetic_cpu_s: float | None
-    """Their multiplications at the measured rate of large matrix products."""
+    baseline: Cost
+    ours: Cost
+    floor: str = ""
+    """Processor time that no arrangement of the same work goes below, and of what."""
 
 
 class StartUp(NamedTuple):
@@ -28,23 +24,25 @@ class StartUp(NamedTuple):
     resident_mb: float
 
 
+HEAD = (
+    "| stage | baseline | ours | ratio | processor time: baseline | ours | ratio "
+    "| peak memory: baseline | ours | floor, processor time |\n|" + "---|" * 10
+)
+
+
+def line(row: Row) -> str:
+    theirs, ours = row.baseline, row.ours
+    return (
+        f"| {row.stage} | {theirs.seconds:.2f} s | {ours.seconds:.2f} s "
+        f"| **{theirs.seconds / ours.seconds:.1f}x** "
+        f"| {theirs.cpu_s:.2f} s | {ours.cpu_s:.2f} s | **{theirs.cpu_s / ours.cpu_s:.1f}x** "
+        f"| {_megabytes(theirs)} | {_megabytes(ours)} | {row.floor} |"
+    )
+
+
 def speed(rows: Sequence[Row]) -> str:
     """Markdown table of the stages."""
-    lines = [
-        "| stage | obvious script | server | ratio | processor time: script | server | ratio "
-        "| networks alone | arithmetic | peak memory |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row.stage} | {row.baseline_s:.2f} s | {row.ours_s:.2f} s "
-        f"| **{row.baseline_s / row.ours_s:.1f}x** "
-        f"| {row.baseline_cpu_s:.2f} s | {row.ours_cpu_s:.2f} s "
-        f"| **{row.baseline_cpu_s / row.ours_cpu_s:.1f}x** "
-        f"| {_seconds(row.networks_cpu_s)} | {_seconds(row.arithmetic_cpu_s)} "
-        f"| {row.peak_mb:.0f} MB |"
-        for row in rows
-    ]
-    return "\n".join(lines)
+    return "\n".join([HEAD, *map(line, rows)])
 
 
 def start_up(rows: Sequence[StartUp]) -> str:
@@ -61,27 +59,5 @@ def start_up(rows: Sequence[StartUp]) -> str:
     return "\n".join(lines)
 
 
-def document(
-    rows: Sequence[Row],
-    starts: Sequence[StartUp],
-    *,
-    machine: str,
-    gemm_rate: float,
-    frames: int,
-    audio_s: float,
-) -> str:
-    """The whole report."""
-    parts = [
-        "# Model servers: measured",
-        f"{machine}; float32 matrix products at {gemm_rate / 1e9:.0f} GFLOP/s per core. "
-        f"Material: {frames} frames of 1280x720, {audio_s:.0f} s of speech. "
-        "Made by `python -m bench.servers`.",
-        speed(rows),
-    ]
-    if starts:
-        parts += ["From process start, with one frame or two seconds of audio:", start_up(starts)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f} s"
+def _megabytes(cost: Cost) -> str:
+    return f"{cost.peak_mb:.0f} MB" if cost.peak_mb else ""

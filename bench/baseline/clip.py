@@ -10,17 +10,8 @@ import open_clip
 import torch
 from PIL import Image
 
+from bench.baseline.prompts import PROMPTS
 from bench.baseline.report import report
-
-PROMPTS = [
-    "a person holding a gun",
-    "a person holding a knife",
-    "a street fight",
-    "a burning car",
-    "people at a table",
-    "an office",
-    "a landscape",
-]
 
 
 def main(folder: str, architecture: str) -> None:

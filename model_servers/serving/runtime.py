@@ -6,6 +6,7 @@ batch.
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,18 +44,18 @@ class Runtime(NamedTuple):
     def on_gpu(self) -> bool:
         return self.provider != CPU
 
-    def session(self, path: Path, model: bytes | None = None) -> Session:
+    def session(self, path: Path, rewrite: Callable[[bytes], bytes] | None = None) -> Session:
         """Load an ONNX network.
 
         Args:
             path: its file.
-            model: what to load in the file's place, when the caller has changed it.
+            rewrite: changes the file's bytes before they are loaded; they get large.
 
         Raises:
             InvalidPack: ONNX Runtime cannot load the file.
             ConfigurationError: the provider does not work on this machine.
         """
-        return Session(path, self.provider, model)
+        return Session(path, self.provider, rewrite)
 
 
 def choose_runtime(settings: ServerSettings) -> Runtime:

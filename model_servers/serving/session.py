@@ -1,6 +1,7 @@
 """One ONNX network on its provider, as the models call it."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from model_servers.serving.errors import OutOfMemory
 from model_servers.serving.memory import ran_out_of_memory
 from screener.errors import ConfigurationError, InvalidPack
+
+log = logging.getLogger(__name__)
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -32,16 +35,18 @@ class Session:
     Args:
         path: the ONNX file.
         provider: ONNX Runtime's name of it.
-        model: what to load in the file's place, when the caller has changed it.
+        rewrite: changes the file's bytes at every load.
 
     Raises:
         InvalidPack: ONNX Runtime cannot load the file.
         ConfigurationError: the provider does not work on this machine.
     """
 
-    def __init__(self, path: Path, provider: str, model: bytes | None = None) -> None:
+    def __init__(
+        self, path: Path, provider: str, rewrite: Callable[[bytes], bytes] | None = None
+    ) -> None:
         self._path = path
-        self._model = model
+        self._rewrite = rewrite
         self._provider = provider
         self._session: onnxruntime.InferenceSession | None = self._load()
         self.inputs: list[Any] = self._session.get_inputs()
@@ -75,9 +80,8 @@ class Session:
         names = [CPU] if self._provider == CPU else [self._provider, CUDA, CPU]
         providers = [(name, _OPTIONS.get(name, {})) for name in dict.fromkeys(names)]
         try:
-            session = onnxruntime.InferenceSession(
-                self._model or str(self._path), options, providers=providers
-            )
+            model = self._rewrite(self._path.read_bytes()) if self._rewrite else str(self._path)
+            session = onnxruntime.InferenceSession(model, options, providers=providers)
         except Exception as cause:
             # ONNX Runtime has no common base for its exceptions below Exception.
             raise InvalidPack(f"{self._path}: ONNX Runtime cannot load it: {cause}") from cause

@@ -209,6 +209,15 @@ def test_logs_are_json_and_hold_no_observation(subject: Subject, server: ServerP
         assert not {"frames", "segments", "text", "words", "embedding"} & set(line)
 
 
+def test_the_log_names_the_provider_and_the_packs_at_start(
+    subject: Subject, server: ServerProcess
+) -> None:
+    lines = {str(line["message"]): line for line in server.log_lines()}
+    assert "CPU" in str(lines["runtime chosen"]["provider"]).upper()
+    packs = [read_pack(path).pack for path in subject.packs]
+    assert lines["ready"]["packs"] == {pack.role: f"{pack.name} {pack.version}" for pack in packs}
+
+
 def test_sigterm_finishes_the_request_in_hand_and_refuses_new_ones(subject: Subject) -> None:
     with ServerProcess(subject.analyzer, subject.packs) as process:
         process.wait_ready()
