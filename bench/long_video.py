@@ -199,7 +199,7 @@ def screen(stack: ScriptedStack, video: bytes, sampling: Sampling, hours: float)
         ),
         wall_seconds=wall_seconds,
         transitions=record.progress.transitions,
-        s3_requests=sum(count for what, count in used.items() if what.startswith("s3 ")),
+        s3_requests=sum(count for what, count in used.items() if what.service == "s3"),
         peak_stack_mb=peaks.stack,
         peak_others_mb=peaks.others,
         document_mb=len(document.model_dump_json()) / 1e6,
