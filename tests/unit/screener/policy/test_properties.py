@@ -3,7 +3,7 @@
 import dataclasses
 import random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from screener.document import AnalysisState, Decision
@@ -49,6 +49,11 @@ videos = st.fixed_dictionaries(
     }
 )
 presets = st.sampled_from(list(Preset))
+# Most frames are quiet: a verdict changes with the first finding, and with the second.
+QUIET = (0.0, {})
+quiet_visual = st.lists(
+    st.one_of(st.just(QUIET), st.just(QUIET), visual_frame), min_size=FRAMES, max_size=FRAMES
+)
 
 
 def build(video, order=None):
@@ -122,6 +127,18 @@ def test_more_evidence_never_turns_a_verdict_into_approval(video, extra, preset)
 def test_more_moderation_evidence_never_softens_a_verdict(video, extra, preset):
     grown = {**video, "visual": more(video, extra)["visual"]}
     assert gravity(build(grown), preset) >= gravity(build(video), preset)
+
+
+@settings(max_examples=100, deadline=None)
+@given(quiet_visual, st.integers(0, FRAMES - 1), visual_frame, presets)
+@example([(0.9, {}), *[QUIET] * 5], 0, (0.9, {"FEMALE_BREAST_EXPOSED": 0.9}), Preset.STRICT)
+@example([(0.9, {}), *[QUIET] * 5], 4, (0.9, {"MALE_GENITALIA_EXPOSED": 0.9}), Preset.STRICT)
+def test_one_more_unsafe_frame_never_softens_a_verdict(visual, place, frame, preset):
+    nothing = {"objects": [{}] * FRAMES, "faces": [[]] * FRAMES, "speech": []}
+    extra = {**nothing, "visual": [QUIET] * FRAMES}
+    extra["visual"][place] = frame
+    video = {**nothing, "visual": visual}
+    assert gravity(build(more(video, extra)), preset) >= gravity(build(video), preset)
 
 
 @settings(max_examples=60, deadline=None)
