@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from bench.media_material import ENCODERS, VIDEO, looped, speed_clip
+from bench.looping import looped
+from bench.media_material import ENCODERS, VIDEO, speed_clip
 from bench.simulation import assumptions
 from bench.simulation.assumptions import Assumptions
 from local.packs.places import Places

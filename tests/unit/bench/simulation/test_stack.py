@@ -149,8 +149,8 @@ def test_orchestration_cost_of_ten_polls_is_the_sum_of_its_parts() -> None:
         transitions * 0.000025
         + gigabyte_seconds * 0.0000133334
         + 15 * 0.0000002
-        + 12 * 0.000005
-        + 38 * 0.0000004
+        + 16 * 0.000005
+        + 46 * 0.0000004
     )
     assert orchestration_usd_per_video(SHIPPED, 10) == pytest.approx(expected)
 
