@@ -3,9 +3,9 @@
     python -m bench [STAGE ...] [--rounds 2] [--seconds 60] [--library-python PYTHON]
 
 Stages: extraction, moderation, moderation-keras, faces, objects, clip, transcription,
-whole-video, start-up; all of them by default, in under 15 minutes on 2 cores. A stage for which
-this machine lacks something is left out with the reason. PYTHON is the environment of
-`screener packs build`, found by itself once that has run.
+whole-video, talking-heads, start-up; all of them by default, in under 15 minutes on 2 cores. A
+stage for which this machine lacks something is left out with the reason. PYTHON is the environment
+of `screener packs build`, found by itself once that has run.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from bench.material import prepare
 from bench.scripts import Scripts, Unavailable, built_environment
 from bench.servers import Bench
 from bench.tables import Row
+from screener.sampling import Sampling
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -30,14 +31,11 @@ def extraction(bench: Bench, seconds: int) -> list[Row]:
     from bench.media import Commands
     from bench.media_material import VIDEO
     from bench.media_run import probed, run
-    from bench.whole_video import CASES, clip_with_speech
-    from screener.sampling import Sampling
+    from bench.whole_video import ACTION, clip_with_speech
 
     folder = bench.scripts.folder / "extraction"
     folder.mkdir(exist_ok=True)
-    clip = clip_with_speech(
-        folder / "clip.mp4", VIDEO / CASES[0].clip, bench.material.audio, seconds
-    )
+    clip = clip_with_speech(folder / "clip.mp4", VIDEO / ACTION, bench.material.audio, seconds)
     commands = Commands(clip, folder, Sampling().frame_max_side_px)
     facts = probed(clip)
     theirs, ours, decoding = [], [], []
@@ -53,9 +51,15 @@ def extraction(bench: Bench, seconds: int) -> list[Row]:
 
 
 def whole_video(bench: Bench, seconds: int) -> list[Row]:
-    from bench.whole_video import whole_video
+    from bench.whole_video import ACTION, whole_video
 
-    return whole_video(bench, seconds)
+    return whole_video(bench, "action", ACTION, [Sampling()], seconds)
+
+
+def talking_heads(bench: Bench, seconds: int) -> list[Row]:
+    from bench.whole_video import ADAPTIVE, TALKING, whole_video
+
+    return whole_video(bench, "talking heads", TALKING, [Sampling(), ADAPTIVE], seconds)
 
 
 STAGES: dict[str, Callable[[Bench, int], list[Row]]] = {
@@ -67,6 +71,7 @@ STAGES: dict[str, Callable[[Bench, int], list[Row]]] = {
     "clip": lambda bench, _: servers.clip(bench),
     "transcription": lambda bench, _: servers.transcription(bench),
     "whole-video": whole_video,
+    "talking-heads": talking_heads,
 }
 START_UP = "start-up"
 

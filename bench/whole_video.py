@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import av
 
@@ -34,25 +33,31 @@ ADAPTIVE = Sampling(strategy=SamplingStrategy.ADAPTIVE)
 """The same candidates, one a second, of which those that show nothing new are left out."""
 
 
-class Case(NamedTuple):
-    name: str
-    clip: str
-    samplings: Sequence[Sampling]
+ACTION, TALKING = "tears_of_steel_battle_70s.webm", "his_girl_friday_6s.mp4"
 
 
-CASES = (
-    Case("action", "tears_of_steel_battle_70s.webm", (Sampling(),)),
-    Case("talking heads", "his_girl_friday_6s.mp4", (Sampling(), ADAPTIVE)),
-)
+def whole_video(
+    bench: Bench, kind: str, pictures: str, samplings: Sequence[Sampling], seconds: int
+) -> list[Row]:
+    """One row per sampling of one clip.
 
-
-def whole_video(bench: Bench, seconds: int) -> list[Row]:
-    """One row per clip and sampling.
+    Args:
+        bench: what it runs with.
+        kind: of clip, for its name.
+        pictures: a clip of SCREENER_TEST_MEDIA, shown again and again.
+        samplings: those of Screener; the obvious way takes a frame every second.
+        seconds: length.
 
     Raises:
         Unavailable: a pack or a library is missing.
     """
-    rows = []
+    folder = bench.scripts.folder / kind.replace(" ", "-")
+    folder.mkdir(exist_ok=True)
+    clip = clip_with_speech(folder / "clip.mp4", VIDEO / pictures, bench.material.audio, seconds)
+    obvious = Obvious(bench, clip, folder)
+    theirs: list[Cost] = []
+    ours: dict[str, list[Cost]] = {item.sampling_id: [] for item in samplings}
+    frames: dict[str, int] = {}
     with ExitStack() as stack:
         servers: dict[Analyzer, ServerProcess] = {}
         for analyzer in Analyzer:
@@ -60,28 +65,18 @@ def whole_video(bench: Bench, seconds: int) -> list[Row]:
             servers[analyzer] = stack.enter_context(ServerProcess(analyzer, folders))
         for server in servers.values():
             server.wait_ready()
-        for case in CASES:
-            folder = bench.scripts.folder / case.name.replace(" ", "-")
-            folder.mkdir(exist_ok=True)
-            clip = clip_with_speech(
-                folder / "clip.mp4", VIDEO / case.clip, bench.material.audio, seconds
-            )
-            obvious = Obvious(bench, clip, folder)
-            screener = Screener(servers, clip, folder)
-            theirs: list[Cost] = []
-            ours: dict[str, list[Cost]] = {item.sampling_id: [] for item in case.samplings}
-            frames: dict[str, int] = {}
-            for _ in range(bench.rounds):
-                theirs.append(obvious.screen())
-                for sampling in case.samplings:
-                    cost, count = screener.screen(sampling, obvious.audio)
-                    ours[sampling.sampling_id].append(cost)
-                    frames[sampling.sampling_id] = count
-            for sampling in case.samplings:
-                strategy = sampling.strategy.value.replace("_", " ")
-                count = frames[sampling.sampling_id]
-                name = f"whole video, {case.name}, {seconds} s, {strategy}, {count} frames"
-                rows.append(Row(name, best(theirs), best(ours[sampling.sampling_id])))
+        screener = Screener(servers, clip, folder)
+        for _ in range(bench.rounds):
+            theirs.append(obvious.screen())
+            for sampling in samplings:
+                cost, frames[sampling.sampling_id] = screener.screen(sampling, obvious.audio)
+                ours[sampling.sampling_id].append(cost)
+    rows = []
+    for sampling in samplings:
+        strategy = sampling.strategy.value.replace("_", " ")
+        count = frames[sampling.sampling_id]
+        name = f"whole video, {kind}, {seconds} s, {strategy}, {count} frames"
+        rows.append(Row(name, best(theirs), best(ours[sampling.sampling_id])))
     return rows
 
 

@@ -113,9 +113,11 @@ class OpenNsfw:
         self._input = self._session.inputs[0].name
 
     def preprocess(self, pixels: Pixels) -> NDArray[np.float32]:
-        # Resizing and JPEG treat the channels by their position, so this has to be RGB.
-        image = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-        image = image.resize((self._RESIZED, self._RESIZED), Image.Resampling.BILINEAR)
+        # Resizing treats each channel alike, so blue and red may change places in what is left.
+        resized = Image.fromarray(pixels).resize(
+            (self._RESIZED, self._RESIZED), Image.Resampling.BILINEAR
+        )
+        image = Image.fromarray(cv2.cvtColor(np.asarray(resized), cv2.COLOR_BGR2RGB))
         buffer = io.BytesIO()
         image.save(buffer, format="JPEG", quality=self._JPEG_QUALITY)
         again = cv2.imdecode(np.frombuffer(buffer.getbuffer(), np.uint8), cv2.IMREAD_COLOR)

@@ -4,7 +4,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -54,10 +53,10 @@ class Clip:
             int(self._side * width / shorter),
             int(self._side * height / shorter),
         )
-        image = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-        image = image.resize((new_width, new_height), Image.Resampling.BICUBIC)
+        # Resizing treats each channel alike, so blue and red may change places in what is left.
+        image = Image.fromarray(pixels).resize((new_width, new_height), Image.Resampling.BICUBIC)
         left, top = round((new_width - self._side) / 2), round((new_height - self._side) / 2)
-        crop = np.asarray(image.crop((left, top, left + self._side, top + self._side)))
+        crop = np.asarray(image.crop((left, top, left + self._side, top + self._side)))[..., ::-1]
         normalised = (crop.astype(np.float32) / np.float32(255) - self._mean) / self._std
         return np.ascontiguousarray(normalised.transpose(2, 0, 1))
 
