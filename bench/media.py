@@ -268,7 +268,8 @@ def main() -> None:
             for table, line in zip(tables, compare(clip, name, arguments.rounds), strict=True):
                 table.append(line)
         for head, table in zip(HEADS, tables, strict=True):
-            print(head, "|" + "---|" * (head.count("|") - 1), *table, "", sep="\n", flush=True)
+            if table:
+                print(head, "|" + "---|" * (head.count("|") - 1), *table, "", sep="\n", flush=True)
         if arguments.hours:
             clip = long_clip(Path(folder) / "long.mp4", arguments.hours)
             result = run(clip, probed(clip), Sampling())
