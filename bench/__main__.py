@@ -21,6 +21,7 @@ from bench.material import prepare
 from bench.scripts import Scripts, Unavailable, built_environment
 from bench.servers import Bench
 from bench.tables import Row
+from screener.packs import InstalledPack
 from screener.sampling import Sampling
 
 CORES = len(os.sched_getaffinity(0))
@@ -53,13 +54,23 @@ def extraction(bench: Bench, seconds: int) -> list[Row]:
 def whole_video(bench: Bench, seconds: int) -> list[Row]:
     from bench.whole_video import ACTION, whole_video
 
-    return whole_video(bench, "action", ACTION, [Sampling()], seconds)
+    return whole_video(bench, "action", ACTION, [Sampling()], seconds, _scenes(bench))
 
 
 def talking_heads(bench: Bench, seconds: int) -> list[Row]:
     from bench.whole_video import ADAPTIVE, TALKING, whole_video
 
-    return whole_video(bench, "talking heads", TALKING, [Sampling(), ADAPTIVE], seconds)
+    samplings = [Sampling(), ADAPTIVE]
+    return whole_video(bench, "talking heads", TALKING, samplings, seconds, _scenes(bench))
+
+
+def _scenes(bench: Bench) -> InstalledPack | None:
+    """The ViT-L/14 pack that is fastest on a CPU, if there is one and it is wanted."""
+    try:
+        packs = bench.scripts.clip_packs() if bench.scenes else {}
+    except Unavailable:
+        return None
+    return packs.get("int8") or next(iter(packs.values()), None)
 
 
 STAGES: dict[str, Callable[[Bench, int], list[Row]]] = {
@@ -77,11 +88,20 @@ START_UP = "start-up"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("stages", nargs="*", metavar="STAGE")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=60, help="length of a whole video")
     parser.add_argument("--library-python", type=Path, default=built_environment())
+    parser.add_argument(
+        "--without-scenes",
+        action="store_true",
+        help="no CLIP in whole videos, though there is a pack",
+    )
     parser.add_argument("--markdown", type=Path, help="write the report here as well")
     arguments = parser.parse_args()
     unknown = {*arguments.stages} - {*STAGES, START_UP}
@@ -90,7 +110,8 @@ def main() -> None:
     wanted = arguments.stages or [*STAGES, START_UP]
     with tempfile.TemporaryDirectory() as folder:
         material = prepare(Path(folder))
-        bench = Bench(Scripts(Path(folder), material, arguments.library_python), arguments.rounds)
+        scripts = Scripts(Path(folder), material, arguments.library_python)
+        bench = Bench(scripts, arguments.rounds, scenes=not arguments.without_scenes)
         text = (
             f"{CORES} cores, {platform.machine()}, Python {platform.python_version()}, load "
             f"{os.getloadavg()[0]:.1f} at the start; float32 matrix products at "

@@ -39,12 +39,14 @@ _SAME_SCORE = 0.02
 
 
 class Bench:
-    """One run: its material and scripts, how often, and the machine's rate."""
+    """One run: its material and scripts, how often, whether scenes are part of whole videos, and
+    the machine's rate."""
 
-    def __init__(self, scripts: Scripts, rounds: int) -> None:
+    def __init__(self, scripts: Scripts, rounds: int, *, scenes: bool = True) -> None:
         self.scripts = scripts
         self.material = scripts.material
         self.rounds = rounds
+        self.scenes = scenes
         self.gemm_rate = floor.gemm_rate()
 
     def packs(self, analyzer: Analyzer) -> list[InstalledPack]:

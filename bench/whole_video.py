@@ -3,12 +3,12 @@
 The obvious way is two FFmpeg commands (frames at 1 fps, sound), then NudeNet and OpenNSFW,
 InsightFace, Ultralytics YOLO and faster-whisper one after the other, file by file. Screener's is
 its own extraction, then all servers at once, as the state machine calls them. Models and servers
-are loaded in both. CLIP is not part of it: its real weights are too large for most machines that
-run this, and it has a row of its own.
+are loaded in both. With a ViT-L/14 pack (see `Scripts.clip_packs`) scenes are part of both ways.
 
 The clips are made of real ones: action that never rests, and two people talking.
 """
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,27 +17,33 @@ from pathlib import Path
 
 import av
 
+from bench.baseline.prompts import PROMPTS
 from bench.cost import Cost, best, one_after_another, peak_mb, timed
 from bench.media import Commands, finish_bundle
 from bench.media_material import VIDEO, frames_of
 from bench.media_run import probed, run
-from bench.servers import FLAC, TAR, Bench
+from bench.servers import FLAC, JSON, TAR, Bench
 from bench.tables import Row
 from screener.bundles import BundleReader
 from screener.observations import Analyzer
+from screener.packs import InstalledPack
 from screener.sampling import Sampling, SamplingStrategy
 from tests.server_process import ServerProcess
 
 WIDTH, HEIGHT, RATE = 1280, 720, 30
-ADAPTIVE = Sampling(strategy=SamplingStrategy.ADAPTIVE)
-"""The same candidates, one a second, of which those that show nothing new are left out."""
-
+ADAPTIVE = Sampling(strategy=SamplingStrategy.ADAPTIVE, frames_per_second=5)
+"""As docs/sampling.md recommends it: five candidates a second, kept when they show what is new."""
 
 ACTION, TALKING = "tears_of_steel_battle_70s.webm", "his_girl_friday_6s.mp4"
 
 
 def whole_video(
-    bench: Bench, kind: str, pictures: str, samplings: Sequence[Sampling], seconds: int
+    bench: Bench,
+    kind: str,
+    pictures: str,
+    samplings: Sequence[Sampling],
+    seconds: int,
+    scenes: InstalledPack | None,
 ) -> list[Row]:
     """One row per sampling of one clip.
 
@@ -47,6 +53,7 @@ def whole_video(
         pictures: a clip of SCREENER_TEST_MEDIA, shown again and again.
         samplings: those of Screener; the obvious way takes a frame every second.
         seconds: length.
+        scenes: a CLIP ViT-L/14 pack; None leaves scenes out on both sides.
 
     Raises:
         Unavailable: a pack or a library is missing.
@@ -54,18 +61,21 @@ def whole_video(
     folder = bench.scripts.folder / kind.replace(" ", "-")
     folder.mkdir(exist_ok=True)
     clip = clip_with_speech(folder / "clip.mp4", VIDEO / pictures, bench.material.audio, seconds)
-    obvious = Obvious(bench, clip, folder)
+    obvious = Obvious(bench, clip, folder, scenes=scenes is not None)
     theirs: list[Cost] = []
     ours: dict[str, list[Cost]] = {item.sampling_id: [] for item in samplings}
     frames: dict[str, int] = {}
     with ExitStack() as stack:
         servers: dict[Analyzer, ServerProcess] = {}
         for analyzer in Analyzer:
-            folders = [pack.folder for pack in bench.packs(analyzer)]
+            packs = bench.packs(analyzer)
+            if scenes and analyzer is Analyzer.OBJECTS:
+                packs.append(scenes)
+            folders = [pack.folder for pack in packs]
             servers[analyzer] = stack.enter_context(ServerProcess(analyzer, folders))
         for server in servers.values():
             server.wait_ready()
-        screener = Screener(servers, clip, folder)
+        screener = Screener(servers, clip, folder, scenes=scenes is not None)
         for _ in range(bench.rounds):
             theirs.append(obvious.screen())
             for sampling in samplings:
@@ -76,6 +86,8 @@ def whole_video(
         strategy = sampling.strategy.value.replace("_", " ")
         count = frames[sampling.sampling_id]
         name = f"whole video, {kind}, {seconds} s, {strategy}, {count} frames"
+        if scenes:
+            name += f", scenes by {scenes.pack.name}"
         rows.append(Row(name, best(theirs), best(ours[sampling.sampling_id])))
     return rows
 
@@ -83,8 +95,8 @@ def whole_video(
 class Obvious:
     """Commands and scripts, one after the other."""
 
-    def __init__(self, bench: Bench, clip: Path, folder: Path) -> None:
-        self._scripts = bench.scripts
+    def __init__(self, bench: Bench, clip: Path, folder: Path, *, scenes: bool) -> None:
+        self._scripts, self._scenes = bench.scripts, scenes
         self._commands = Commands(clip, folder, Sampling().frame_max_side_px)
         self.audio = folder / "audio.flac"
 
@@ -98,6 +110,7 @@ class Obvious:
                 self._scripts.faces(frames),
                 self._scripts.objects(frames),
                 self._scripts.transcription(self.audio),
+                *([self._scripts.clip(frames)] if self._scenes else []),
             ]
         )
 
@@ -105,8 +118,16 @@ class Obvious:
 class Screener:
     """Extraction, then every server at once."""
 
-    def __init__(self, servers: dict[Analyzer, ServerProcess], clip: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        servers: dict[Analyzer, ServerProcess],
+        clip: Path,
+        folder: Path,
+        *,
+        scenes: bool,
+    ) -> None:
         self._servers, self._clip, self._bundle = servers, clip, folder / "frames.tar"
+        self._scenes, self._rounds = scenes, 0
 
     def screen(self, sampling: Sampling, audio: Path) -> tuple[Cost, int]:
         """Its cost, and how many frames were looked at.
@@ -130,6 +151,10 @@ class Screener:
         speech = analyzer is Analyzer.TRANSCRIPTION
         body = (audio if speech else self._bundle).read_bytes()
         server = self._servers[analyzer]
+        if self._scenes and analyzer is Analyzer.OBJECTS:
+            self._rounds += 1  # new texts: the server remembers those it was asked before
+            texts = {"texts": [f"{prompt}, {self._rounds}" for prompt in PROMPTS]}
+            server.post(json.dumps(texts).encode(), JSON).raise_for_status()
         server.post(body, FLAC if speech else TAR).raise_for_status()
 
 
