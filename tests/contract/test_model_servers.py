@@ -35,8 +35,11 @@ def trickle(data: bytes, pause_s: float = 0.0, pieces: int = 8) -> Iterator[byte
         time.sleep(pause_s)
 
 
-def test_ping_is_503_while_loading_and_200_from_then_on(server: ServerProcess) -> None:
-    assert set(server.pings[:-1]) == {503}
+def test_ping_is_never_anything_but_503_before_200_and_200_from_then_on(
+    server: ServerProcess,
+) -> None:
+    # How often depends on the packs: small ones may be loaded before the first ping.
+    assert set(server.pings[:-1]) <= {503}
     assert server.pings[-1] == 200
     assert httpx.get(f"{server.url}/ping").status_code == 200
 
