@@ -8,11 +8,11 @@ which would add Protobuf to every image for the sake of a few field numbers.
 
 import json
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from screener.errors import InvalidPack
+from screener.protobuf import COUNTED, MalformedMessage, fields
 
 _MOST_TEXT_BYTES = 64 << 20
 _MOST_NESTING = 32
@@ -94,14 +94,6 @@ _NESTED: dict[str, dict[int, str]] = {
 }
 _MODEL_FIELDS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
 _IR_VERSION, _GRAPH, _EXTERNAL_DATA = 1, 7, 13
-_VARINT, _FIXED64, _COUNTED, _FIXED32 = 0, 1, 2, 5
-
-
-class _Field(NamedTuple):
-    number: int
-    wire: int
-    start: int
-    end: int
 
 
 def _check_onnx(path: Path) -> None:
@@ -111,62 +103,33 @@ def _check_onnx(path: Path) -> None:
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
-        found = set()
-        for field in _fields(data, 0, len(data)):
-            if field.number not in _MODEL_FIELDS:
-                raise _Malformed("not an ONNX model")
-            found.add(field.number)
-        if not {_IR_VERSION, _GRAPH} <= found:
-            raise _Malformed("not an ONNX model: no version or no graph")
-        _refuse_external_data(data, "model", 0, len(data), depth=0)
+        try:
+            _walk_model(data)
+        except MalformedMessage as cause:
+            raise _Malformed("not an ONNX model, or cut short") from cause
+
+
+def _walk_model(data: mmap.mmap) -> None:
+    found = set()
+    for field in fields(data, 0, len(data)):
+        if field.number not in _MODEL_FIELDS:
+            raise _Malformed("not an ONNX model")
+        found.add(field.number)
+    if not {_IR_VERSION, _GRAPH} <= found:
+        raise _Malformed("not an ONNX model: no version or no graph")
+    _refuse_external_data(data, "model", 0, len(data), depth=0)
 
 
 def _refuse_external_data(data: mmap.mmap, kind: str, start: int, end: int, depth: int) -> None:
     if depth > _MOST_NESTING:
         raise _Malformed(f"graphs nested more than {_MOST_NESTING} deep")
     nested = _NESTED.get(kind, {})
-    for field in _fields(data, start, end):
+    for field in fields(data, start, end):
         if kind == "tensor" and field.number == _EXTERNAL_DATA:
             raise _Malformed("keeps tensors in another file, whose place it chooses itself")
         inner = nested.get(field.number)
-        if inner is not None and field.wire == _COUNTED:
+        if inner is not None and field.wire == COUNTED:
             _refuse_external_data(data, inner, field.start, field.end, depth + 1)
-
-
-def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[_Field]:
-    """The fields of one Protobuf message, values not read."""
-    at = start
-    while at < end:
-        tag, at = _varint(data, at, end)
-        number, wire = tag >> 3, tag & 7
-        value = at
-        if wire == _VARINT:
-            _, at = _varint(data, at, end)
-        elif wire == _FIXED64:
-            at += 8
-        elif wire == _FIXED32:
-            at += 4
-        elif wire == _COUNTED:
-            length, value = _varint(data, at, end)
-            at = value + length
-        else:
-            raise _Malformed("not an ONNX model")
-        if at > end or number == 0:
-            raise _Malformed("not an ONNX model, or cut short")
-        yield _Field(number, wire, value, at)
-
-
-def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= end:
-            raise _Malformed("not an ONNX model, or cut short")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return value, at
-    raise _Malformed("not an ONNX model")
 
 
 _CHECKS: dict[str, Callable[[Path], None]] = {

@@ -7,10 +7,10 @@ long, and the signs of the constant. That needs none of the `onnx` package, whic
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
+
+from screener.protobuf import Field, MalformedMessage, fields
 
 # Field numbers of onnx.proto, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 _MODEL_GRAPH = 7
@@ -19,16 +19,6 @@ _NODE_INPUT, _NODE_OPERATOR = 1, 4
 _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW_DATA = 2, 8, 9
 _VALUE_NAME = 1
 _FLOAT32 = 1
-_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
-
-
-class _Field(NamedTuple):
-    number: int
-    start: int
-    end: int
-    """Where its contents lie in the file."""
-    value: int
-    """Of a number; 0 for anything else."""
 
 
 def subtractions_as_additions(model: bytes) -> bytes:
@@ -38,19 +28,19 @@ def subtractions_as_additions(model: bytes) -> bytes:
     """
     data = bytearray(model)
     try:
-        for graph in _fields(data, 0, len(data)):
+        for graph in fields(data, 0, len(data)):
             if graph.number == _MODEL_GRAPH:
                 _rewrite(data, graph)
-    except (IndexError, ValueError):
+    except MalformedMessage:
         return model
     return bytes(data)
 
 
-def _rewrite(data: bytearray, graph: _Field) -> None:
-    constants: dict[bytes, _Field] = {}
+def _rewrite(data: bytearray, graph: Field) -> None:
+    constants: dict[bytes, Field] = {}
     uses: Counter[bytes] = Counter()
-    subtractions: list[tuple[bytes, _Field]] = []
-    for part in _fields(data, graph.start, graph.end):
+    subtractions: list[tuple[bytes, Field]] = []
+    for part in fields(data, graph.start, graph.end):
         if part.number == _GRAPH_INITIALIZER:
             constants |= _float32_constant(data, part)
         elif part.number == _GRAPH_NODE:
@@ -61,7 +51,7 @@ def _rewrite(data: bytearray, graph: _Field) -> None:
         elif part.number == _GRAPH_OUTPUT:
             uses.update(
                 _text(data, field)
-                for field in _fields(data, part.start, part.end)
+                for field in fields(data, part.start, part.end)
                 if field.number == _VALUE_NAME
             )
     for name, operator in subtractions:
@@ -73,9 +63,9 @@ def _rewrite(data: bytearray, graph: _Field) -> None:
             data[operator.start : operator.end] = b"Add"
 
 
-def _node(data: bytearray, node: _Field) -> tuple[list[bytes], _Field | None]:
+def _node(data: bytearray, node: Field) -> tuple[list[bytes], Field | None]:
     inputs, operator = [], None
-    for field in _fields(data, node.start, node.end):
+    for field in fields(data, node.start, node.end):
         if field.number == _NODE_INPUT:
             inputs.append(_text(data, field))
         elif field.number == _NODE_OPERATOR:
@@ -83,52 +73,14 @@ def _node(data: bytearray, node: _Field) -> tuple[list[bytes], _Field | None]:
     return inputs, operator
 
 
-def _float32_constant(data: bytearray, tensor: _Field) -> dict[bytes, _Field]:
-    fields = {field.number: field for field in _fields(data, tensor.start, tensor.end)}
-    name, kind = fields.get(_TENSOR_NAME), fields.get(_TENSOR_TYPE)
-    raw = fields.get(_TENSOR_RAW_DATA)
+def _float32_constant(data: bytearray, tensor: Field) -> dict[bytes, Field]:
+    parts = {field.number: field for field in fields(data, tensor.start, tensor.end)}
+    name, kind = parts.get(_TENSOR_NAME), parts.get(_TENSOR_TYPE)
+    raw = parts.get(_TENSOR_RAW_DATA)
     if name is None or kind is None or kind.value != _FLOAT32 or raw is None:
         return {}
     return {_text(data, name): raw}
 
 
-def _text(data: bytearray, field: _Field) -> bytes:
+def _text(data: bytearray, field: Field) -> bytes:
     return bytes(data[field.start : field.end])
-
-
-def _fields(data: bytearray, start: int, end: int) -> Iterator[_Field]:
-    """The fields of a protocol buffers message that fills [start, end).
-
-    Raises:
-        IndexError, ValueError: it does not.
-    """
-    while start < end:
-        tag, start = _varint(data, start)
-        number, kind, value = tag >> 3, tag & 7, 0
-        if kind == _VARINT:
-            value, after = _varint(data, start)
-        elif kind == _BYTES:
-            length, start = _varint(data, start)
-            after = start + length
-        elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
-            after = start + (8 if kind == _EIGHT_BYTES else 4)
-        else:
-            raise ValueError(f"wire type {kind}")
-        if after > end:
-            raise ValueError("a field ends outside its message")
-        yield _Field(number, start, after, value)
-        start = after
-
-
-def _varint(data: bytearray, start: int) -> tuple[int, int]:
-    """(value, position after it)"""
-    value = shift = 0
-    while True:
-        byte = data[start]
-        start += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, start
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number is too long")

@@ -1,6 +1,5 @@
 """One ONNX network on its provider, as the models call it."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,6 @@ from numpy.typing import NDArray
 from model_servers.serving.errors import OutOfMemory
 from model_servers.serving.memory import ran_out_of_memory
 from screener.errors import ConfigurationError, InvalidPack
-
-log = logging.getLogger(__name__)
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
