@@ -175,6 +175,7 @@ def document_of(found: dict[Analyzer, Observations], name: str, minutes: int) ->
     policy = load_preset(Preset.BALANCED)
     sampling = Sampling()
     material = Material(
+        video_id=name,
         video=VideoDescription(
             bucket="media-bucket",
             key=f"uploads/{name}.mp4",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import boto3
 from moto import mock_aws
@@ -53,6 +54,17 @@ class StandIn:
         self.events.put_targets(
             Rule="heard", Targets=[{"Id": "1", "Arn": arn["Attributes"]["QueueArn"]}]
         )
+
+    def asked_of(self, bucket: str) -> list[str]:
+        """Names of the requests that `s3` makes to a bucket from now on."""
+        names: list[str] = []
+
+        def note(model: Any, params: dict[str, Any], **_: Any) -> None:
+            if params["Bucket"] == bucket:
+                names.append(model.name)
+
+        self.s3.meta.events.register("provide-client-params.s3", note)
+        return names
 
     @property
     def channels(self) -> Channels:

@@ -51,7 +51,7 @@ class Stack:
         """Put a video below the upload prefix; returns the execution that must follow."""
         bucket, key = self.description.media_bucket, self.description.upload_prefix + key
         put = self.services.s3.put_object(Bucket=bucket, Key=key, Body=content)
-        return identity.execution_name(bucket, key, put["VersionId"])
+        return identity.execution_name(bucket, key, put["VersionId"], put["ETag"], None)
 
     def executions(self) -> list[ExecutionRecord]:
         return list(

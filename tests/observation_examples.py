@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from screener import identity
 from screener.document import AnalysisState
 from screener.messages import ExtractedRange, VideoDescription
 from screener.observations import (
@@ -211,6 +212,7 @@ def text_embeddings(
     )
 
 
+VIDEO_ID = identity.video_id("media-bucket", "uploads/a.mp4", "v1")
 VIDEO = VideoDescription(
     bucket="media-bucket",
     key="uploads/a.mp4",
@@ -254,6 +256,7 @@ def material(
     }
     sampling = Sampling()
     return Material(
+        video_id=VIDEO_ID,
         video=VIDEO,
         sampling=sampling,
         sampling_id=sampling.sampling_id,

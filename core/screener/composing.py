@@ -54,7 +54,7 @@ def judged_document(
         for analyzer in Analyzer
     }
     return Document(
-        video_id=material.video.video_id,
+        video_id=material.video_id,
         status=DocumentStatus.COMPLETE if judgement.complete else DocumentStatus.PARTIAL,
         partial=not judgement.complete,
         verdict=judgement.verdict,

@@ -83,6 +83,16 @@ class Verdict(Message):
         asking = [reason for reason in self.reasons if reason.decision is not Decision.APPROVE]
         return bool(asking) and all(reason.code in UNANSWERED for reason in asking)
 
+    @property
+    def categories(self) -> list[str]:
+        """Categories of the reasons that weigh, strongest first."""
+        found = [
+            reason.category
+            for reason in self.reasons
+            if reason.category and reason.decision is not Decision.APPROVE
+        ]
+        return list(dict.fromkeys(found))
+
 
 class DocumentVideo(Message):
     """The object version. All but bucket and key are None when the video was refused unread."""

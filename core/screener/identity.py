@@ -39,8 +39,17 @@ def canonical_json(value: Mapping[str, Any]) -> str:
 
 
 def video_id(bucket: str, key: str, version: str) -> str:
-    """Identity of one object version; `version` is its version id, or its etag without one."""
+    """Identity of one object version; `version` comes from `content_version`."""
     return digest_of(["video", bucket, key, version], VIDEO_ID_LENGTH)
+
+
+def content_version(version_id: str | None, etag: str | None, last_modified: str | None) -> str:
+    """What tells one object version from every other under its key.
+
+    A version id does. Without one, in a bucket that keeps no versions, an etag is not enough: it is
+    an MD5 in the common case, and two different videos can be made to share one.
+    """
+    return version_id or f"{etag or ''} {last_modified or ''}".strip()
 
 
 def sampling_id(parameters: Mapping[str, Any]) -> str:
@@ -58,8 +67,20 @@ def packs_digest(packs: Iterable[tuple[str, str]]) -> str:
     return digest_of((part for pair in sorted(packs) for part in pair), 64)
 
 
-def execution_name(bucket: str, key: str, version: str) -> str:
-    """A readable, deterministic Step Functions execution name for one object version."""
+def execution_name(
+    bucket: str, key: str, version_id: str | None, etag: str | None, sequencer: str | None
+) -> str:
+    """A readable, deterministic Step Functions execution name for one upload.
+
+    Args:
+        bucket: of the object.
+        key: of the object.
+        version_id: in a bucket with versions, where it is all that counts.
+        etag: of the object.
+        sequencer: S3's order of writes to one key. In a bucket without versions it tells the third
+            upload from the first when both had the same content.
+    """
+    version = version_id or f"{etag or ''} {sequencer or ''}".strip()
     stem = unicodedata.normalize("NFKD", PurePosixPath(key).stem).encode("ascii", "ignore").decode()
     readable = _NOT_IN_A_NAME.sub("-", stem).strip("-") or "video"
     identity = video_id(bucket, key, version)

@@ -17,7 +17,7 @@ Only S3 pointers travel in the state (262,144 bytes), never data.
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from screener import identity
 from screener.model import Message
@@ -26,6 +26,9 @@ from screener.sampling import Sampling
 
 Bucket = Annotated[str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9][a-z0-9.-]+$")]
 Key = Annotated[str, Field(min_length=1, max_length=1024)]
+VersionId = Annotated[str | None, BeforeValidator(lambda found: None if found == "null" else found)]
+"""S3 calls every object "null" that was written while its bucket kept no versions, and writes the
+next one over it: no version."""
 
 
 class ScreeningRequest(Message):
@@ -33,12 +36,19 @@ class ScreeningRequest(Message):
 
     bucket: Bucket
     key: Key
-    version_id: str | None = None
+    version_id: VersionId = None
     etag: str | None = None
     sequencer: str | None = None
     """S3's order of writes to one key, a hexadecimal string."""
     sampling: Sampling | None = None
     """Replaces the stack's sampling for this video."""
+
+    @property
+    def execution_name(self) -> str:
+        """Of the execution that the upload itself starts."""
+        return identity.execution_name(
+            self.bucket, self.key, self.version_id, self.etag, self.sequencer
+        )
 
 
 class ValidationTask(Message):
@@ -53,7 +63,7 @@ class VideoDescription(Message):
 
     bucket: Bucket
     key: Key
-    version_id: str | None
+    version_id: VersionId
     etag: str
     size_bytes: Annotated[int, Field(ge=0)]
     duration_ms: Annotated[int, Field(ge=0)]
@@ -66,10 +76,6 @@ class VideoDescription(Message):
     frame_rate: Annotated[str, Field(pattern=r"^[0-9]+/[0-9]+$")]
     """Average frames per second as an exact fraction, such as "30000/1001"."""
     has_audio: bool
-
-    @property
-    def video_id(self) -> str:
-        return identity.video_id(self.bucket, self.key, self.version_id or self.etag)
 
 
 class TimeRange(Message):
@@ -92,6 +98,8 @@ class ScreeningJob(Message):
     ranges: Annotated[list[TimeRange], Field(min_length=1)]
     execution_arn: str
     started_at: str
+    is_first_run: bool = False
+    """No execution can have worked on this object version before, so nothing of it is stored."""
 
 
 class CaughtError(Message):
@@ -118,8 +126,28 @@ class Rejection(Message):
     state: RejectedState
 
 
-class ExtractionTask(Message):
+class ExecutionContext(Message):
+    """`$$.Execution`. RedriveCount exists only after a redrive."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    Id: str
+    RedriveCount: int = 0
+
+
+class JobInExecution(Message):
+    """A job, and the execution that works on it."""
+
     job: ScreeningJob
+    execution: ExecutionContext
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether an earlier execution, or this one before a redrive, can have stored something."""
+        return not self.job.is_first_run or self.execution.RedriveCount > 0
+
+
+class ExtractionTask(JobInExecution):
     range: TimeRange
 
 
@@ -141,19 +169,8 @@ class ExtractedRange(Message):
     reused: bool = False
 
 
-class ExecutionContext(Message):
-    """`$$.Execution`. RedriveCount exists only after a redrive."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    Id: str
-    RedriveCount: int = 0
-
-
-class PlanRequest(Message):
-    job: ScreeningJob
+class PlanRequest(JobInExecution):
     media: list[ExtractedRange]
-    execution: ExecutionContext
 
 
 class PlannedStatus(StrEnum):

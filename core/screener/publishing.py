@@ -100,8 +100,18 @@ class Order(NamedTuple):
 
 class Published(NamedTuple):
     location: S3Location
+    etag: str | None
+    """Of the document written; None when none was."""
     superseded: bool
     """A newer document was there and was left in place."""
+
+
+class Expected(NamedTuple):
+    """What is believed to lie where a document goes. S3 checks it when the document is written."""
+
+    key: str
+    etag: str | None
+    """Of our document there; None when nothing should be there."""
 
 
 class _Existing(NamedTuple):
@@ -109,23 +119,35 @@ class _Existing(NamedTuple):
     metadata: dict[str, str]
 
 
-def publish_document(s3: "S3Client", document: Document, edition: Edition) -> Published:
+def publish_document(
+    s3: "S3Client", document: Document, edition: Edition, expected: Expected | None = None
+) -> Published:
     """Write a document beside its video, unless a newer one is there.
+
+    Args:
+        s3: reads and writes the media bucket.
+        document: what to write.
+        edition: of the document.
+        expected: saves a look when it is true, and costs a refused write when it is not.
 
     Raises:
         DocumentConflict: other writers won every time.
         botocore.exceptions.ClientError: S3 refuses for another reason.
     """
     body = document.model_dump_json().encode()
+    if expected is not None:
+        location = S3Location(edition.bucket, expected.key)
+        if etag := _put(s3, location, body, edition, expected.etag):
+            return Published(location, etag, superseded=False)
     for _ in range(_ATTEMPTS):
         key, existing = _place(s3, edition)
         location = S3Location(edition.bucket, key)
         if existing is not None and edition.order.is_older_than(
             Order.decode(existing.metadata.get(ORDER, ""))
         ):
-            return Published(location, superseded=True)
-        if _put(s3, location, body, edition, existing):
-            return Published(location, superseded=False)
+            return Published(location, None, superseded=True)
+        if etag := _put(s3, location, body, edition, existing.etag if existing else None):
+            return Published(location, etag, superseded=False)
     raise DocumentConflict(f"the document of s3://{edition.bucket}/{edition.key} keeps changing")
 
 
@@ -163,17 +185,20 @@ def _head(s3: "S3Client", bucket: str, key: str) -> _Existing | None:
 
 
 def _put(
-    s3: "S3Client", location: S3Location, body: bytes, edition: Edition, existing: _Existing | None
-) -> bool:
-    """Whether the write went through; False when somebody else was faster."""
+    s3: "S3Client", location: S3Location, body: bytes, edition: Edition, replaced: str | None
+) -> str | None:
+    """The etag of what was written in place of the etag `replaced`, or of nothing.
+
+    None when something else lies there.
+    """
     metadata = {
         OWNER: edition.owner,
         VIDEO: edition.video_id,
         ORDER: edition.order.encode(),
     }
     try:
-        if existing is None:
-            s3.put_object(
+        if replaced is None:
+            answer = s3.put_object(
                 Bucket=location.bucket,
                 Key=location.key,
                 Body=body,
@@ -182,19 +207,19 @@ def _put(
                 IfNoneMatch="*",
             )
         else:
-            s3.put_object(
+            answer = s3.put_object(
                 Bucket=location.bucket,
                 Key=location.key,
                 Body=body,
                 ContentType="application/json",
                 Metadata=metadata,
-                IfMatch=existing.etag,
+                IfMatch=replaced,
             )
     except ClientError as error:
         if error.response["Error"]["Code"] in _LOST_THE_RACE | _NOT_THERE:
-            return False
+            return None
         raise
-    return True
+    return answer["ETag"]
 
 
 def _instant(text: str | None) -> datetime:

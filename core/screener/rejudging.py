@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pydantic import ValidationError
 
 from screener.composing import judged_document, pipeline_run
-from screener.document import AnalysisState, Document, DocumentHead, DocumentStatus, Verdict
+from screener.document import AnalysisState, Document, DocumentHead, Verdict
 from screener.errors import InvalidObservations, ScreenerError
 from screener.messages import ExtractedRange, VideoDescription
 from screener.observation_store import check_frames, parse_observations, read_ahead
@@ -79,7 +79,7 @@ def verdict_again(
 
 
 def _material(document: DocumentHead, policy: Policy, read: ReadObservations) -> Material:
-    if document.status is DocumentStatus.INVALID or document.sampling is None:
+    if document.video_id is None or document.sampling is None:
         raise CannotRejudge("the video was refused: there are no observations")
     try:
         video = VideoDescription.model_validate(
@@ -101,6 +101,7 @@ def _material(document: DocumentHead, policy: Policy, read: ReadObservations) ->
             analyzer: _analysis(document, analyzer, arrived, frame_counts) for analyzer in Analyzer
         }
     return Material(
+        video_id=document.video_id,
         video=video,
         sampling=sampling,
         sampling_id=document.sampling.sampling_id,

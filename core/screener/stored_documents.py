@@ -1,13 +1,13 @@
 """Documents as they lie in S3: reading them, and replacing one by a new judgement of its run."""
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from screener.document import Document, DocumentHead
 from screener.errors import InvalidObservations, ScreenerError
 from screener.observation_store import read_object
-from screener.publishing import ORDER, Edition, Order
+from screener.publishing import ORDER, Edition, Expected, Order
 from screener.storage import S3Location
 
 if TYPE_CHECKING:
@@ -53,11 +53,19 @@ def read_stored_head(s3: "S3Client", address: str) -> DocumentHead:
     return parse_as(DocumentHead, content, address)
 
 
-def edition_to_replace(s3: "S3Client", address: str, document: Document) -> Edition | None:
-    """The edition under which a new judgement of the same run takes the place of the present one.
+class Replaced(NamedTuple):
+    """The present judgement of a run, whose place a new one takes."""
+
+    edition: Edition
+    """Of both: the run is the same."""
+    expected: Expected
+
+
+def find_replaced(s3: "S3Client", address: str, document: Document) -> Replaced | None:
+    """What a new judgement of the same run replaces.
 
     Returns:
-        None when another version of the video has its document there by now.
+        None when another version of the video, or a later run, has its document there by now.
 
     Raises:
         botocore.exceptions.ClientError: S3 refuses.
@@ -69,11 +77,15 @@ def edition_to_replace(s3: "S3Client", address: str, document: Document) -> Edit
         present = parse_as(DocumentHead, body.read(), address)
     if document.video_id is None or present.video_id != document.video_id:
         return None
-    return Edition(
+    order = Order.decode(answer["Metadata"].get(ORDER, ""))
+    edition = Edition(
         bucket=document.video.bucket,
         key=document.video.key,
         video_id=document.video_id,
         last_modified=document.video.last_modified,
-        sequencer=Order.decode(answer["Metadata"].get(ORDER, "")).sequencer or None,
+        sequencer=order.sequencer or None,
         started_at=document.pipeline.started_at,
     )
+    if edition.order.is_older_than(order):
+        return None
+    return Replaced(edition, Expected(location.key, answer["ETag"]))

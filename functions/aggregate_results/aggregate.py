@@ -41,6 +41,7 @@ def aggregate(
     known = load_known_index(channels.s3, work_bucket)
     analyses = load_analyses(channels.s3, work_bucket, task.plan, task.outcomes, task.media)
     material = Material(
+        video_id=job.video_id,
         video=job.video,
         sampling=job.sampling,
         sampling_id=job.sampling_id,
@@ -80,16 +81,16 @@ def aggregate(
         for analyzer, report in document.analyses.items()
         if report.status in MENDABLE
     }
-    location, superseded = publish(channels, document, edition)
+    published = publish(channels, document, edition)
     paces.remember(channels.dynamodb, channels.table_name, _measurements(task, analyses), deployed)
     return document, DocumentWritten(
-        document=location.uri,
+        document=published.location.uri,
         status=document.status.value,
         decision=document.verdict.decision.value,
         failed=failed,
         # A newer version of the video has its own run: nothing is left to mend here.
-        redrivable=bool(failed) and not superseded,
-        superseded=superseded,
+        redrivable=bool(failed) and not published.superseded,
+        superseded=published.superseded,
     )
 
 

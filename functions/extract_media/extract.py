@@ -44,8 +44,7 @@ def extract_range(
     """
     job, chunk = task.job, task.range.chunk
     manifest_key = storage.extraction_key(job.video_id, job.sampling_id, chunk)
-    earlier = _extracted_before(client, work_bucket, manifest_key)
-    if earlier is not None:
+    if task.may_be_done and (earlier := _extracted_before(client, work_bucket, manifest_key)):
         return earlier
     frames_key = storage.frames_key(job.video_id, job.sampling_id, chunk)
     audio_key = storage.audio_key(job.video_id, job.sampling_id, chunk)

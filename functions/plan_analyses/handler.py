@@ -10,6 +10,7 @@ from functions.plan_analyses.plan import Planner
 from screener import aws, paces, storage
 from screener.messages import PlanRequest
 from screener.settings import AnalyzersSettings
+from screener.video_rows import is_published
 
 logger = Logger()
 
@@ -20,12 +21,20 @@ class PlanAnalysesSettings(AnalyzersSettings):
     table_name: str
 
 
-def stored_observations(bucket: str, video_id: str) -> set[str]:
-    """Keys of every observation of a video: one LIST per thousand instead of a HEAD each."""
+def stored_observations(request: PlanRequest, bucket: str, table: str) -> set[str]:
+    """Keys of every observation of a video: one LIST per thousand instead of a HEAD each.
+
+    Not even that on the first run of a version, unless somebody ran it by hand before its turn.
+    """
+    job = request.job
+    if not request.may_be_done and not is_published(
+        aws.dynamodb(), table, job.video.bucket, job.video.key, job.video_id
+    ):
+        return set()
     pages = (
         aws.s3()
         .get_paginator("list_objects_v2")
-        .paginate(Bucket=bucket, Prefix=storage.observations_prefix(video_id))
+        .paginate(Bucket=bucket, Prefix=storage.observations_prefix(job.video_id))
     )
     return {item["Key"] for page in pages for item in page.get("Contents", [])}
 
@@ -44,7 +53,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     )
     plan = planner.plan(
         request,
-        stored_observations(settings.work_bucket, request.job.video_id),
+        stored_observations(request, settings.work_bucket, settings.table_name),
         paces.recall(aws.dynamodb(), settings.table_name),
     )
     logger.info(

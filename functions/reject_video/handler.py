@@ -30,7 +30,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     settings = RejectVideoSettings.load()
     document, edition = reject(rejection, aws.s3(), datetime.now(UTC).isoformat())
     logger.append_keys(video_id=edition.video_id, execution=rejection.execution_arn)
-    location, superseded = publish(
+    published = publish(
         Channels(
             aws.s3(),
             aws.dynamodb(),
@@ -41,11 +41,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         document,
         edition,
     )
-    count_document(metrics, document, superseded=superseded)
+    count_document(metrics, document, superseded=published.superseded)
     logger.info("refused", extra={"reason": document.verdict.reasons[0].code})
     return DocumentWritten(
-        document=location.uri,
+        document=published.location.uri,
         status=document.status.value,
         decision=document.verdict.decision.value,
-        superseded=superseded,
+        superseded=published.superseded,
     ).model_dump(mode="json")

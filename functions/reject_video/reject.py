@@ -37,7 +37,7 @@ def describe(rejection: Rejection, s3: "S3Client") -> tuple[DocumentVideo, Editi
         video_id, started_at = job.video_id, job.started_at
     else:
         video = _listed(rejection, s3)
-        version = video.version_id or video.etag or ""
+        version = identity.content_version(video.version_id, video.etag, video.last_modified)
         video_id = identity.video_id(request.bucket, request.key, version)
         started_at = None
     edition = Edition(

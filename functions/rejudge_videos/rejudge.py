@@ -12,7 +12,7 @@ from screener.policy.model import Policy
 from screener.policy.stored import load_known_index, read_policy
 from screener.publishing import DocumentConflict
 from screener.rejudging import CannotRejudge, rejudge, verdict_again
-from screener.stored_documents import UnusableDocument, edition_to_replace, read_stored_head
+from screener.stored_documents import UnusableDocument, find_replaced, read_stored_head
 
 SUPERSEDED = "a newer document is there"
 MAX_BATCH_BYTES = 16 * 1024 * 1024
@@ -74,8 +74,8 @@ class Judge:
         self, address: str, document: DocumentHead, processed_at: str
     ) -> DocumentHead | None:
         new = rejudge(document, self._policy, self._known, self._observations, processed_at)
-        edition = edition_to_replace(self._channels.s3, address, new)
-        if edition is None or publish(self._channels, new, edition).superseded:
+        present = find_replaced(self._channels.s3, address, new)
+        if present is None or publish(self._channels, new, *present).superseded:
             return None
         return new
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError
 from pydantic.config import ConfigDict
 
-from screener import identity
 from screener.errors import InvalidEvent, ScreenerError
 from screener.messages import ScreeningRequest
 from screener.model import Message
@@ -112,21 +111,18 @@ class Intake:
             request = parse_event(record.body, self._media_bucket)
             if free <= 0:
                 raise TooManyExecutions(f"{self._max_running} videos are being screened")
-            name = identity.execution_name(
-                request.bucket, request.key, request.version_id or request.etag or ""
-            )
-            if self._start(name, request):
+            if self._start(request):
                 free -= 1
-            return name
+            return request.execution_name
 
         return start
 
-    def _start(self, name: str, request: ScreeningRequest) -> bool:
+    def _start(self, request: ScreeningRequest) -> bool:
         """False when this object version has been screened or is being screened."""
         try:
             self._client.start_execution(
                 stateMachineArn=self._state_machine_arn,
-                name=name,
+                name=request.execution_name,
                 input=json.dumps(request.model_dump(mode="json", exclude_none=True)),
             )
         except self._client.exceptions.ExecutionAlreadyExists:

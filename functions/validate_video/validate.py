@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from functions.validate_video.ranges import plan_ranges
+from screener import identity
 from screener.errors import InvalidVideo, RefusalCode, VideoUnavailable
 from screener.media import MediaLimits, probe
 from screener.media.s3 import S3Source, is_gone
@@ -62,6 +63,7 @@ def validate(
     chosen = request.sampling or _by_prefix(request.key, sampling_by_prefix) or sampling
     etag = head["ETag"].strip('"')
     version_id = request.version_id or head.get("VersionId")
+    last_modified = head["LastModified"].isoformat()
     with S3Source(
         client,
         request.bucket,
@@ -94,16 +96,27 @@ def validate(
         frame_rate=facts.frame_rate,
         has_audio=facts.audio_codec is not None,
     )
+    version = identity.content_version(video.version_id, etag, last_modified)
     return ScreeningJob(
-        video_id=video.video_id,
+        video_id=identity.video_id(video.bucket, video.key, version),
         video=video,
-        last_modified=head["LastModified"].isoformat(),
+        last_modified=last_modified,
         sampling=chosen,
         sampling_id=chosen.sampling_id,
         ranges=plan_ranges(facts.duration_ms, limits.range_seconds, seekable=facts.seekable),
         execution_arn=task.execution_arn,
         started_at=now,
+        is_first_run=_is_first_run(request, task.execution_arn),
     )
+
+
+def _is_first_run(request: ScreeningRequest, execution_arn: str) -> bool:
+    """Whether this is the one execution that the upload of a version started by itself.
+
+    Without a version id nothing tells an upload from an earlier one with the same content.
+    """
+    name = execution_arn.rpartition(":")[2]
+    return request.version_id is not None and name == request.execution_name
 
 
 def _beginning(client: "S3Client", request: ScreeningRequest) -> "GetObjectOutputTypeDef":

@@ -20,6 +20,11 @@ POLL_SECONDS = 5.0
 APPEAR_SECONDS = 120.0
 """EventBridge, queue and start function take seconds; two minutes mean that they do not work."""
 
+_NO_EXECUTION = (
+    "the upload started no execution: does the bucket send events to EventBridge, and what do the"
+    " intake queue and its dead-letter queue hold?"
+)
+
 
 class SmokeFailed(ScreenerError):
     """The stack did not do what it is for; the message says how far it came."""
@@ -54,12 +59,17 @@ def smoke(
     """
     key = f"{target.upload_prefix}smoke-test-{time.time_ns()}.mp4"
     put = s3.put_object(Bucket=target.media_bucket, Key=key, Body=video.read_bytes())
-    version = put.get("VersionId") or put["ETag"].strip('"')
-    name = identity.execution_name(target.media_bucket, key, version)
-    arn = f"{target.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+    version_id = put.get("VersionId")
+    name = identity.execution_name(target.media_bucket, key, version_id, put["ETag"], None)
     say(f"uploaded s3://{target.media_bucket}/{key}")
     written = None
     try:
+        if version_id:
+            arn = f"{target.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+        else:
+            # The rest of the name comes from S3's sequencer, which only the event tells.
+            begin = name[: -identity.VIDEO_ID_LENGTH]
+            arn = _find(stepfunctions, target.state_machine_arn, begin, poll_seconds)
         written = _wait(stepfunctions, arn, patience_seconds, poll_seconds, say)
         location = S3Location.parse(written.document)
         body = s3.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
@@ -71,6 +81,21 @@ def smoke(
             s3.delete_object(Bucket=location.bucket, Key=location.key)
     _check(document)
     return document
+
+
+def _find(
+    stepfunctions: "SFNClient", state_machine_arn: str, begin: str, poll_seconds: float
+) -> str:
+    """The execution whose name begins like this, once it is there."""
+    deadline = time.monotonic() + APPEAR_SECONDS
+    while True:
+        listed = stepfunctions.list_executions(stateMachineArn=state_machine_arn, maxResults=1000)
+        for execution in listed["executions"]:
+            if execution["name"].startswith(begin):
+                return execution["executionArn"]
+        if time.monotonic() > deadline:
+            raise SmokeFailed(_NO_EXECUTION)
+        time.sleep(poll_seconds)
 
 
 def _wait(
@@ -100,10 +125,7 @@ def _wait(
             raise SmokeFailed(f"{arn} {told}: {execution.get('error')}: {cause[:2000]}")
         time.sleep(poll_seconds)
     if not told:
-        raise SmokeFailed(
-            "the upload started no execution: does the bucket send events to EventBridge, and what"
-            " do the intake queue and its dead-letter queue hold?"
-        )
+        raise SmokeFailed(_NO_EXECUTION)
     raise SmokeFailed(f"{arn} is still running after {patience_seconds:.0f} s")
 
 

@@ -13,13 +13,13 @@ from typing import Protocol
 from botocore.exceptions import ClientError
 
 from local.documents import read_head
-from screener import announcing, aws, storage
+from screener import announcing, aws, storage, video_rows
 from screener.document import Document, DocumentHead
 from screener.errors import ScreenerError
 from screener.observation_store import MAX_OBSERVATION_BYTES, read_object
 from screener.publishing import publish_document
 from screener.storage import DOCUMENT_SUFFIX, S3Location
-from screener.stored_documents import UnusableDocument, edition_to_replace
+from screener.stored_documents import UnusableDocument, find_replaced
 
 _NOT_THERE = frozenset({"404", "NoSuchKey"})
 
@@ -120,14 +120,15 @@ class BucketArchive:
         return read_object(aws.s3(), self.work_bucket, key, MAX_OBSERVATION_BYTES)
 
     def write(self, address: str, document: Document) -> bool:
-        edition = edition_to_replace(aws.s3(), address, document)
-        if edition is None:
+        present = find_replaced(aws.s3(), address, document)
+        if present is None:
             return False
-        published = publish_document(aws.s3(), document, edition)
+        edition = present.edition
+        published = publish_document(aws.s3(), document, *present)
         if published.superseded:
             return False
         if self.table is not None:
-            announcing.write_rows(aws.dynamodb(), self.table, document, edition, published.location)
+            video_rows.write_rows(aws.dynamodb(), self.table, document, edition, published)
         if self.event_bus is not None:
             announcing.send_event(
                 aws.events(), self.event_bus, document, edition, published.location

@@ -105,8 +105,8 @@ class Screening:
         except OSError as cause:
             raise NotAcceptable(f"{self.path}: {cause.strerror}") from cause
         head = self._s3.head_object(Bucket=bucket, Key=self.key)
-        version = head.get("VersionId") or head["ETag"].strip('"')
-        name = identity.execution_name(bucket, self.key, version)
+        # The stack's own bucket, which keeps versions.
+        name = identity.execution_name(bucket, self.key, head["VersionId"], head["ETag"], None)
         machine = self._stack.state_machine_arn.replace(":stateMachine:", ":execution:")
         self._arn = f"{machine}:{name}"
         self._uploaded = time.monotonic()

@@ -53,7 +53,7 @@ def test_no_key_reaches_the_names_of_the_work_bucket_or_of_aws(key: str, version
         assert ".." not in PurePosixPath(name).parts
         assert name.split("/")[0] in ("media", "observations")
         assert name.split("/")[1] == video
-    execution = identity.execution_name(MEDIA_BUCKET, key, version)
+    execution = identity.execution_name(MEDIA_BUCKET, key, version, None, None)
     assert len(execution) <= identity.EXECUTION_NAME_LIMIT
     assert set(execution) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 

@@ -41,6 +41,7 @@ class AnalysisMaterial:
 class Material:
     """Input of the policy engine, besides the policy and the known faces."""
 
+    video_id: str
     video: VideoDescription
     sampling: Sampling
     sampling_id: str

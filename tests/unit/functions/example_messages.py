@@ -1,5 +1,6 @@
 """Messages that the tests of several functions start from."""
 
+from screener import identity
 from screener.messages import ExtractedRange, ScreeningJob, TimeRange, VideoDescription
 from screener.sampling import Sampling
 
@@ -23,7 +24,7 @@ def job(ranges: int = 1) -> ScreeningJob:
     )
     sampling = Sampling()
     return ScreeningJob(
-        video_id=video.video_id,
+        video_id=identity.video_id(video.bucket, video.key, "v1"),
         video=video,
         last_modified="2026-11-01T00:00:00+00:00",
         sampling=sampling,

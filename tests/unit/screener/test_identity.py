@@ -22,17 +22,23 @@ def test_parts_are_not_confused_with_their_concatenation():
 
 @given(key=st.text(min_size=1, max_size=1024), version=texts)
 def test_execution_names_are_accepted_by_step_functions_whatever_the_key(key, version):
-    name = identity.execution_name("bucket", key, version)
+    name = identity.execution_name("bucket", key, version, None, None)
     assert len(name) <= identity.EXECUTION_NAME_LIMIT
     assert name.isascii()
     assert all(char.isalnum() or char in "-_" for char in name)
 
 
 def test_execution_name_shows_the_video_and_differs_by_version():
-    first = identity.execution_name("bucket", "uploads/my holiday.mp4", "v1")
-    second = identity.execution_name("bucket", "uploads/my holiday.mp4", "v2")
+    first = identity.execution_name("bucket", "uploads/my holiday.mp4", "v1", None, None)
+    second = identity.execution_name("bucket", "uploads/my holiday.mp4", "v2", None, None)
     assert first.startswith("my-holiday-")
     assert first != second
+
+
+def test_two_contents_that_share_an_etag_are_two_versions():
+    first = identity.content_version(None, "d41d8c", "2026-11-01T00:00:00+00:00")
+    assert first != identity.content_version(None, "d41d8c", "2026-11-01T00:00:01+00:00")
+    assert identity.content_version("v1", "d41d8c", "2026-11-01T00:00:00+00:00") == "v1"
 
 
 def test_inference_id_is_as_long_as_sagemaker_allows_and_differs_by_redrive():

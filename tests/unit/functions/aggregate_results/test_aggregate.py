@@ -31,6 +31,7 @@ from tests.aws_stand_in import MEDIA_BUCKET, TABLE, WORK_BUCKET, stand_in
 from tests.observation_examples import (
     RECOGNISER,
     VIDEO,
+    VIDEO_ID,
     face,
     faces,
     moderation,
@@ -58,7 +59,7 @@ def aws():
 
 
 def key_of(analyzer):
-    return storage.observation_key(VIDEO.video_id, analyzer, "a1", 0)
+    return storage.observation_key(VIDEO_ID, analyzer, "a1", 0)
 
 
 def store(aws, observations=OBSERVATIONS):
@@ -76,10 +77,11 @@ def task(
 ):
     sampling = Sampling()
     description = VIDEO.model_copy(update=video)
+    version = identity.content_version(description.version_id, description.etag, last_modified)
     return AggregationTask(
         request=ScreeningRequest(bucket=description.bucket, key=description.key),
         job=ScreeningJob(
-            video_id=description.video_id,
+            video_id=identity.video_id(description.bucket, description.key, version),
             video=description,
             last_modified=last_modified,
             sampling=sampling,
@@ -363,6 +365,46 @@ def test_an_older_upload_never_replaces_a_newer_document(aws):
     assert not written.redrivable
     assert aws.document(DOCUMENT) == before
     assert aws.heard() == []
+
+
+def test_the_row_tells_what_to_replace_so_that_nothing_is_looked_up(aws):
+    store(aws)
+    seen = aws.asked_of(MEDIA_BUCKET)
+    run(aws, task())
+    run(aws, task(started_at="2026-11-01T00:02:00+00:00"))
+    run(aws, task(last_modified="2026-11-02T00:00:00+00:00", version_id="v2"))
+    assert seen == ["PutObject"] * 3
+    assert aws.document(DOCUMENT)["video"]["version_id"] == "v2"
+
+
+def test_a_row_that_is_behind_does_not_cost_the_newer_document(aws):
+    store(aws)
+    run(aws, task())
+    row = aws.row("media-bucket/uploads/a.mp4")
+    run(aws, task(last_modified="2026-11-03T00:00:00+00:00", version_id="v3"))
+    # As if the newer run had ended between its document and its row.
+    aws.dynamodb.put_item(TableName=TABLE, Item=row)
+    _, written = run(aws, task(last_modified="2026-11-02T00:00:00+00:00", version_id="v2"))
+    assert written.superseded
+    assert aws.document(DOCUMENT)["video"]["version_id"] == "v3"
+
+
+def test_a_video_without_a_row_does_not_take_the_place_of_another(aws):
+    store(aws)
+    run(aws, task())
+    aws.dynamodb.delete_item(TableName=TABLE, Key={"video": {"S": "media-bucket/uploads/a.mp4"}})
+    _, again = run(aws, task(started_at="2026-11-01T00:02:00+00:00"))
+    assert again.document == f"s3://{MEDIA_BUCKET}/{DOCUMENT}"
+    _, other = run(aws, task(key="uploads/a.mov"))
+    assert other.document != again.document
+
+
+def test_a_document_that_was_deleted_is_written_again(aws):
+    store(aws)
+    run(aws, task())
+    aws.s3.delete_object(Bucket=MEDIA_BUCKET, Key=DOCUMENT)
+    run(aws, task(started_at="2026-11-01T00:02:00+00:00"))
+    assert aws.document(DOCUMENT)["status"] == "complete"
 
 
 def test_two_videos_of_one_name_have_two_documents(aws):

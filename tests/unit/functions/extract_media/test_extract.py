@@ -9,12 +9,13 @@ from functions.validate_video.validate import VideoLimits, validate
 from screener.bundles import BundleReader
 from screener.errors import InvalidVideo, RefusalCode, VideoUnavailable
 from screener.media import MediaLimits
-from screener.messages import ExtractionTask, ScreeningRequest, ValidationTask
+from screener.messages import ExecutionContext, ExtractionTask, ScreeningRequest, ValidationTask
 from screener.sampling import Sampling
 from screener.storage import media_prefix
 from tests.aws_stand_in import MEDIA_BUCKET, WORK_BUCKET, stand_in
 from tests.media_clips import Sound, read_number, steady, tone, write_clip
 
+FIRST = ExecutionContext(Id="arn")
 KEY = "uploads/a.mp4"
 MEDIA = MediaLimits(wall_seconds=60)
 
@@ -40,8 +41,8 @@ def job_for(aws, body, *, range_seconds=900):
     return validate(task, aws.s3, Sampling(), {}, limits, "2026-11-01T00:00:00+00:00")
 
 
-def run(aws, job, chunk=0):
-    task = ExtractionTask(job=job, range=job.ranges[chunk])
+def run(aws, job, chunk=0, execution=FIRST):
+    task = ExtractionTask(job=job, range=job.ranges[chunk], execution=execution)
     return extract_range(task, aws.s3, WORK_BUCKET, MEDIA, threads=2)
 
 
@@ -84,6 +85,16 @@ def test_what_was_extracted_before_is_found_and_not_touched(aws, clip):
     # Nothing can be read from the video any more, so nothing can be done again.
     aws.s3.delete_object(Bucket=MEDIA_BUCKET, Key=KEY)
     assert run(aws, job) == first.model_copy(update={"reused": True})
+
+
+def test_the_first_run_of_a_version_does_not_look_for_what_nobody_can_have_extracted(aws, clip):
+    job = job_for(aws, clip).model_copy(update={"is_first_run": True})
+    seen = aws.asked_of(WORK_BUCKET)
+    first = run(aws, job)
+    assert seen == ["PutObject"] * 3
+    # Redriven, it finds what it had finished.
+    redriven = ExecutionContext(Id="arn", RedriveCount=1)
+    assert run(aws, job, execution=redriven) == first.model_copy(update={"reused": True})
 
 
 def test_a_manifest_whose_media_expired_counts_for_nothing(aws, clip):

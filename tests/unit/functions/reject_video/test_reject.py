@@ -42,10 +42,10 @@ def test_a_cause_of_another_shape_still_refuses(cause):
 def test_the_document_of_a_refused_upload_says_invalid_and_why(aws):
     aws.s3.put_object(Bucket=MEDIA_BUCKET, Key="uploads/a.mp4", Body=b"")
     document, edition = reject(rejection(), aws.s3, NOW)
-    location, superseded = publish(aws.channels, document, edition)
-    assert not superseded
+    published = publish(aws.channels, document, edition)
+    assert not published.superseded
     stored = aws.document("uploads/a.moderation.json")
-    assert location.key == "uploads/a.moderation.json"
+    assert published.location.key == "uploads/a.moderation.json"
     assert (stored["status"], stored["partial"]) == ("invalid", False)
     assert stored["verdict"]["decision"] == "reject"
     assert stored["verdict"]["reasons"][0]["code"] == "empty_file"

@@ -1,7 +1,10 @@
+import dataclasses
+
 import pytest
 from botocore.exceptions import ClientError
 
 from functions.rejudge_videos.rejudge import SUPERSEDED, rejudge_videos
+from screener import identity
 from screener.announcing import Channels, publish
 from screener.archive_messages import Rejudging, RejudgingTask
 from screener.composing import judged_document, pipeline_run
@@ -33,7 +36,7 @@ def aws():
         yield account
 
 
-def screen(aws, name, started_at=NOW, version=None):
+def screen(aws, name, started_at=NOW, version="v1"):
     """Publish a document under the balanced policy and store its observations."""
     given = material(DOUBTFUL)
     for analyzer, item in given.analyses.items():
@@ -41,8 +44,10 @@ def screen(aws, name, started_at=NOW, version=None):
         body = item.observations[0].model_dump_json().encode()
         aws.s3.put_object(Bucket=WORK_BUCKET, Key=key, Body=body)
         item.observation_keys[:] = [key]
-    update = {"key": f"uploads/{name}.mp4"} | ({"version_id": version} if version else {})
-    given = given.__class__(**{**vars(given), "video": given.video.model_copy(update=update)})
+    key = f"uploads/{name}.mp4"
+    video = given.video.model_copy(update={"key": key, "version_id": version})
+    video_id = identity.video_id(video.bucket, key, version)
+    given = dataclasses.replace(given, video_id=video_id, video=video)
     document = judged_document(
         given,
         judge(given, load_preset(Preset.BALANCED), None),

@@ -76,6 +76,23 @@ def test_a_duplicate_with_another_sequencer_starts_nothing_either(state_machine)
     assert len(executions(state_machine)) == 1
 
 
+def unversioned(etag, sequencer, version=None):
+    told = {"key": "uploads/a.mp4", "etag": etag, "sequencer": sequencer}
+    if version:
+        told["version-id"] = version
+    return event(detail={"bucket": {"name": "media"}, "object": told})
+
+
+@pytest.mark.parametrize("version", [None, "null"])
+def test_without_versions_content_that_comes_back_is_a_new_upload(state_machine, version):
+    bad, good, bad_again = (
+        unversioned(etag, sequencer, version)
+        for etag, sequencer in (("e1", "0A"), ("e2", "0B"), ("e1", "0C"))
+    )
+    start(state_machine, bad, good, bad_again, bad_again)
+    assert len(executions(state_machine)) == 3
+
+
 def test_a_new_version_of_the_same_key_is_a_new_execution(state_machine):
     start(state_machine, event(), event().replace('"v1"', '"v2"'))
     assert len(executions(state_machine)) == 2

@@ -1,6 +1,7 @@
 import pytest
 
 from functions.validate_video.validate import VideoLimits, validate
+from screener import identity
 from screener.errors import InvalidVideo, RefusalCode, VideoUnavailable
 from screener.media import MediaLimits
 from screener.messages import ScreeningRequest, ValidationTask
@@ -26,12 +27,14 @@ def aws():
         yield account
 
 
-def run(aws, body=None, *, limits=LIMITS, by_prefix=None, sampling=None, **request):
+def run(
+    aws, body=None, *, limits=LIMITS, by_prefix=None, sampling=None, execution="one", **request
+):
     if body is not None:
         aws.s3.put_object(Bucket=MEDIA_BUCKET, Key=KEY, Body=body)
     task = ValidationTask(
         request=ScreeningRequest(bucket=MEDIA_BUCKET, key=KEY, sampling=sampling, **request),
-        execution_arn="arn:aws:states:us-east-1:123456789012:execution:screening:one",
+        execution_arn=f"arn:aws:states:us-east-1:123456789012:execution:screening:{execution}",
     )
     return validate(task, aws.s3, Sampling(), by_prefix or {}, limits, "2026-11-01T00:00:00+00:00")
 
@@ -47,7 +50,6 @@ def test_an_upload_becomes_a_job_that_names_the_object_version(aws, clip):
     head = aws.s3.head_object(Bucket=MEDIA_BUCKET, Key=KEY)
     assert job.video.etag == head["ETag"].strip('"')
     assert job.last_modified == head["LastModified"].isoformat()
-    assert job.video_id == job.video.video_id
     assert job.video.size_bytes == len(clip)
     assert abs(job.video.duration_ms - 5000) < 50
     assert (job.video.container, job.video.codecs) == ("mov", ["h264", "aac"])
@@ -70,6 +72,29 @@ def test_a_versioned_bucket_pins_the_version_that_was_current(aws, clip):
     second = aws.s3.put_object(Bucket=MEDIA_BUCKET, Key=KEY, Body=b"replaced")["VersionId"]
     assert run(aws, version_id=first).video.version_id == first
     assert refusal(aws, None, version_id=second).code == RefusalCode.NOT_A_VIDEO
+
+
+def test_only_the_execution_that_a_versions_upload_starts_is_its_first_run(aws, clip):
+    aws.s3.put_bucket_versioning(Bucket=MEDIA_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    version = aws.s3.put_object(Bucket=MEDIA_BUCKET, Key=KEY, Body=clip)["VersionId"]
+    own = identity.execution_name(MEDIA_BUCKET, KEY, version, None, None)
+    assert run(aws, version_id=version, execution=own).is_first_run
+    assert not run(aws, version_id=version, execution=f"{own}-r1764241200").is_first_run
+    assert not run(aws, execution=own).is_first_run
+
+
+def test_without_versions_no_run_is_known_to_be_the_first(aws, clip):
+    etag = aws.s3.put_object(Bucket=MEDIA_BUCKET, Key=KEY, Body=clip)["ETag"].strip('"')
+    own = identity.execution_name(MEDIA_BUCKET, KEY, None, etag, "0A")
+    assert not run(aws, etag=etag, sequencer="0A", execution=own).is_first_run
+
+
+def test_an_object_called_null_has_no_version_and_is_told_by_content_and_time(aws, clip):
+    first = run(aws, clip, version_id="null")
+    again = run(aws, version_id="null")
+    assert first.video.version_id is None
+    assert again.video_id == first.video_id
+    assert run(aws, clip + b"more", version_id="null").video_id != first.video_id
 
 
 def test_sampling_comes_from_the_request_then_the_longest_prefix_then_the_stack(aws, clip):

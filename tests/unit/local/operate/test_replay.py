@@ -48,13 +48,13 @@ def test_any_other_since_is_refused(text: str) -> None:
 
 
 def test_a_replay_has_a_new_name_that_leads_back_to_its_video() -> None:
-    name = identity.execution_name("bucket", "uploads/" + "long " * 40 + ".mp4", "v1")
+    name = identity.execution_name("bucket", "uploads/" + "long " * 40 + ".mp4", "v1", None, None)
     first = replay_name(name, NOW)
     second = replay_name(first, NOW + timedelta(hours=1))
     assert len({name, first, second}) == 3
     assert max(map(len, (name, first, second))) <= identity.EXECUTION_NAME_LIMIT
     assert len({name_stem(one) for one in (name, first, second)}) == 1
-    other = identity.execution_name("bucket", "uploads/other.mp4", "v1")
+    other = identity.execution_name("bucket", "uploads/other.mp4", "v1", None, None)
     assert name_stem(other) != name_stem(name)
 
 
