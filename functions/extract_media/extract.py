@@ -58,7 +58,7 @@ def extract_range(
             size_bytes=job.video.size_bytes,
             etag=job.video.etag,
             version_id=job.video.version_id,
-            block_bytes=S3Source.LARGE_BLOCK_BYTES,
+            streaming=True,
         ) as source:
             extraction = extract(source, _order(task, limits, threads), frames, audio)
         if extraction.frames:

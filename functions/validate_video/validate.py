@@ -72,8 +72,6 @@ def validate(
         etag=etag,
         version_id=version_id,
         first_block=head["Body"].read(),
-        # A container is looked into at both ends, not read.
-        read_ahead=0,
     ) as source:
         facts = probe(source, limits=limits.media, audio_language=chosen.audio_language)
     if facts.duration_ms > limits.max_seconds * 1000:

@@ -5,7 +5,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+from botocore.response import StreamingBody
 
 from screener.errors import VideoUnavailable
 from screener.media.sink import PART_BYTES, Head
@@ -14,13 +20,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
+_BROKEN = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+
 
 class S3Source:
     """One object version, read by range with read-ahead; nothing goes to disk.
 
     Blocks are kept in a small cache, because containers interleave: a demuxer steps between
-    two or three places. A block that follows the one just used is fetched before it is asked
-    for, so decoding and the network work at the same time.
+    two or three places. Whoever reads nearly everything does so in streams: the answer to one
+    request goes on to the object's end, is read block by block, a little ahead of what is asked
+    for, and stays open at the places last read from. A file of any length so takes two or three
+    requests, one more for its index, and one for every time that the network breaks.
 
     Args:
         client: reads the bucket.
@@ -29,16 +39,16 @@ class S3Source:
         size_bytes: of the object version.
         etag: of the object version, without quotes.
         version_id: of the object version, in a bucket with versions.
-        first_block: what is known of the beginning, at most `block_bytes`.
-        block_bytes: how much one request asks for.
-        read_ahead: blocks to fetch before they are asked for.
+        first_block: what is known of the beginning, at most `BLOCK_BYTES`.
+        streaming: nearly everything will be read, and not only looked into.
     """
 
     BLOCK_BYTES = 4 * 1024 * 1024
-    LARGE_BLOCK_BYTES = 16 * 1024 * 1024
-    """For whoever reads nearly everything: a quarter of the requests."""
     CACHED_BLOCKS = 12
-    READ_AHEAD_BLOCKS = 2
+    READ_AHEAD_BLOCKS = 3
+    OPEN_STREAMS = 3
+    TRIES = 3
+    """To read a block from streams that break: a slow decoder keeps them open for minutes."""
 
     def __init__(
         self,
@@ -50,19 +60,20 @@ class S3Source:
         etag: str,
         version_id: str | None,
         first_block: bytes | None = None,
-        block_bytes: int = BLOCK_BYTES,
-        read_ahead: int = READ_AHEAD_BLOCKS,
+        streaming: bool = False,
     ) -> None:
         self.size_bytes = size_bytes
         self.requests = 0
-        self._block_bytes, self._read_ahead = block_bytes, read_ahead
+        self._streaming = streaming
         self._client = client
         self._bucket, self._key = bucket, key
         # If-Match: an object replaced between two reads must not become a mixture of both.
         self._pin = {"IfMatch": f'"{etag}"'} | ({"VersionId": version_id} if version_id else {})
         self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
         self._last_block = -1
-        self._pool = ThreadPoolExecutor(max(1, read_ahead), thread_name_prefix="s3-read")
+        self._streams: OrderedDict[int, StreamingBody] = OrderedDict()
+        """By the block that each gives next. The reading thread's own."""
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="s3-read")
         if first_block is not None:
             self._blocks[0] = Future()
             self._blocks[0].set_result(first_block)
@@ -71,7 +82,7 @@ class S3Source:
         end = min(offset + length, self.size_bytes)
         parts: list[bytes] = []
         while offset < end:
-            index, skip = divmod(offset, self._block_bytes)
+            index, skip = divmod(offset, self.BLOCK_BYTES)
             block = self._block(index)[skip : skip + end - offset]
             if not block:
                 raise VideoUnavailable(f"{self._name}: shorter than the {self.size_bytes} bytes")
@@ -88,7 +99,9 @@ class S3Source:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._reader.shutdown(wait=True, cancel_futures=True)
+        for stream in self._streams.values():
+            stream.close()
 
     @property
     def _name(self) -> str:
@@ -97,33 +110,58 @@ class S3Source:
     def _block(self, index: int) -> bytes:
         future = self._schedule(index)
         # Only a forward step reads ahead: a jump to an index at the file's end does not.
-        if index in (self._last_block + 1, self._last_block) and self._last_block >= 0:
-            for following in range(index + 1, index + 1 + self._read_ahead):
-                if following * self._block_bytes < self.size_bytes:
+        forward = index in (self._last_block + 1, self._last_block) and self._last_block >= 0
+        if self._streaming and forward:
+            for following in range(index + 1, index + 1 + self.READ_AHEAD_BLOCKS):
+                if following * self.BLOCK_BYTES < self.size_bytes:
                     self._schedule(following)
-        self._last_block = index
         self._blocks.move_to_end(index)
+        self._last_block = index
         while len(self._blocks) > self.CACHED_BLOCKS:
             self._blocks.popitem(last=False)[1].cancel()
         return future.result()
 
     def _schedule(self, index: int) -> Future[bytes]:
         if index not in self._blocks:
-            self._blocks[index] = self._pool.submit(self._fetch, index)
+            self._blocks[index] = self._reader.submit(self._fetch, index)
+        # What is still to come outlives what was used: the blocks ahead are touched last.
+        self._blocks.move_to_end(index)
         return self._blocks[index]
 
     def _fetch(self, index: int) -> bytes:
-        start = index * self._block_bytes
-        end = min(start + self._block_bytes, self.size_bytes) - 1
+        end = min((index + 1) * self.BLOCK_BYTES, self.size_bytes)
+        if not self._streaming:
+            return self._request(index, end).read()
+        length = end - index * self.BLOCK_BYTES
+        for _ in range(self.TRIES):
+            stream = self._streams.pop(index, None) or self._request(index, self.size_bytes)
+            try:
+                block = stream.read(length)
+            except _BROKEN:
+                block = b""
+            if len(block) == length:
+                if end < self.size_bytes:
+                    self._keep_open(stream, index + 1)
+                return block
+            stream.close()
+        raise IncompleteReadError(actual_bytes=0, expected_bytes=length)
+
+    def _keep_open(self, stream: StreamingBody, next_block: int) -> None:
+        self._streams[next_block] = stream
+        if len(self._streams) > self.OPEN_STREAMS:
+            self._streams.popitem(last=False)[1].close()
+
+    def _request(self, index: int, end: int) -> StreamingBody:
+        """The bytes from a block's first to `end`, not yet read."""
         self.requests += 1
         try:
             answer = self._client.get_object(
                 Bucket=self._bucket,
                 Key=self._key,
-                Range=f"bytes={start}-{end}",
+                Range=f"bytes={index * self.BLOCK_BYTES}-{end - 1}",
                 **self._pin,  # type: ignore[arg-type]
             )
-            return answer["Body"].read()
+            return answer["Body"]
         except ClientError as cause:
             if is_gone(cause):
                 raise VideoUnavailable(f"{self._name}: {cause}") from cause
@@ -170,7 +208,7 @@ class S3Sink:
         self._head.patch(offset, data)
 
     def finish(self, prefix: bytes = b"") -> None:
-        first = prefix + bytes(self._head.data)
+        first = b"".join((prefix, self._head.data))
         if self._upload_id is None and not self._tail:
             self._client.put_object(
                 Bucket=self._bucket, Key=self._key, Body=first, ContentType=self._content_type

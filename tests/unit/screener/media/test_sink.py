@@ -6,7 +6,8 @@ from screener.media.sink import FileSink
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(sink, "PART_BYTES", 100)
+    monkeypatch.setattr(sink, "HEAD_BYTES", 100)
+    monkeypatch.setattr(sink, "PART_BYTES", 50)
 
 
 def test_a_file_is_written_behind_its_prefix_with_its_beginning_corrected(tmp_path):
