@@ -324,6 +324,14 @@ def test_everything_in_the_work_bucket_but_its_configuration_expires(
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
+def test_the_key_that_uploaders_need_is_told(template: Mapping[str, Any]) -> None:
+    (rule,) = template["Resources"]["MediaBucket"]["Properties"]["BucketEncryption"][
+        "ServerSideEncryptionConfiguration"
+    ]
+    key = rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]
+    assert template["Outputs"]["DataKeyArn"]["Value"] == key
+
+
 # ---------------------------------------------------------------- endpoints and alarms
 
 
