@@ -8,7 +8,7 @@ import typer
 
 from local.commands.place import home
 from local.faces.enrolling import doubts, enrol, merged, removed
-from local.faces.forgetting import forget_person, forget_video
+from local.faces.forgetting import forget_older_versions, forget_person, forget_video
 from local.faces.place import default_index, read_index, write_index
 from local.faces.portraits import (
     BUNDLE_NAME,
@@ -25,6 +25,7 @@ from screener import aws, bundles
 from screener.errors import ScreenerError
 from screener.observations import Analyzer, FacesObservations
 from screener.policy.loading import DEFAULT_PRESET, load_preset
+from screener.storage import S3Location
 
 app = typer.Typer(
     help="The people that a stack looks for.", no_args_is_help=True, rich_markup_mode="rich"
@@ -112,8 +113,8 @@ def forget(
     video_id: Annotated[str | None, typer.Option(help="A video, as documents name it.")] = None,
     index: Index = None,
 ) -> None:
-    """Delete what is stored about a person (index, face observations, rows) or about a video
-    (observations, frames, audio).
+    """Delete what is stored about a person (index with its history, face observations, rows) or
+    about a video (observations, frames, audio).
 
     Example: [bold]screener faces forget --label "Ann Example" --work-bucket W --table T[/bold]
     """
@@ -130,6 +131,9 @@ def forget(
     known = read_index(address)
     if known is not None and label in known.people:
         write_index(address, removed(known, label))
+    # Also for a person who was removed earlier.
+    if address.startswith("s3://"):
+        forget_older_versions(aws.s3(), S3Location.parse(address))
     forgotten = forget_person(aws.s3(), aws.dynamodb(), work_bucket, table, label)
     typer.echo(f"deleted {forgotten.objects} objects and {forgotten.rows} rows")
 

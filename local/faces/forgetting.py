@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from screener import storage
 from screener.observations import Analyzer
+from screener.storage import S3Location
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -46,6 +47,27 @@ def forget_person(
         objects += _delete_all(s3, work_bucket, prefix)
         dynamodb.delete_item(TableName=table, Key={"video": row["video"]})
     return Forgotten(objects, len(rows))
+
+
+def forget_older_versions(s3: "S3Client", location: S3Location) -> int:
+    """Delete every version of an object but the current one: the index of known faces keeps its
+    history, and a person's faces would live on in it.
+
+    Returns:
+        How many versions were deleted.
+    """
+    deleted = 0
+    pages = s3.get_paginator("list_object_versions").paginate(
+        Bucket=location.bucket, Prefix=location.key
+    )
+    for page in pages:
+        for item in page.get("Versions", []):
+            if item["Key"] == location.key and not item["IsLatest"]:
+                s3.delete_object(
+                    Bucket=location.bucket, Key=item["Key"], VersionId=item["VersionId"]
+                )
+                deleted += 1
+    return deleted
 
 
 def _delete_all(s3: "S3Client", bucket: str, prefix: str) -> int:

@@ -24,7 +24,6 @@ from local.operate.environments import (
 )
 from local.operate.smoke import Target, smoke
 from local.operate.stacks import Clients, stack_outputs
-from local.operate.templates import TEMPLATE, read_template
 from local.packs.publish import Target as PacksTarget
 from local.packs.publish import publish_packs
 from local.packs.selection import select_packs
@@ -216,16 +215,23 @@ class Deployer:
 
 
 def overrides(environment: Environment) -> list[str]:
-    """What differs from the template's defaults, as `sam deploy --parameter-overrides` takes it.
+    """Every parameter, as `sam deploy --parameter-overrides` takes it.
 
-    All of it, because the command line replaces the list in samconfig.toml.
+    All of them: of one that is left out SAM keeps the value of the deploy before, so that nothing
+    could ever go back to its default.
+
+    Raises:
+        DeployFailed: a value that SAM would change on its way.
     """
-    declared = read_template(TEMPLATE)["Parameters"]
-    return [
-        f"{name}={value}"
-        for name, value in sorted(environment.parameters.items())
-        if value != str(declared[name].get("Default", ""))
-    ]
+    return [_quoted(name, value) for name, value in sorted(environment.parameters.items())]
+
+
+def _quoted(name: str, value: str) -> str:
+    """SAM ends a bare value at the first quotation mark or space: JSON would lose all but "{"."""
+    if "\\" in value:
+        raise DeployFailed(f"{name}: SAM cannot be given a value with a backslash")
+    escaped = value.replace('"', '\\"')
+    return f'{name}="{escaped}"'
 
 
 def describe(finding: Finding) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.operate.endpoint_types import present_types
 from local.operate.environments import Environment
 from local.operate.stacks import Clients
 from screener import identity
@@ -122,6 +123,28 @@ def _quotas(environment: Environment, client: Clients) -> Iterator[Finding]:
         else:
             yield Finding(
                 topic="quotas", verdict=Verdict.OK, found=f"{name}: {count} of {allowed[name]:g}"
+            )
+
+
+def _instance_types(environment: Environment, client: Clients) -> Iterator[Finding]:
+    sagemaker = client("sagemaker")
+    for analyzer in environment.deployed:
+        name = f"{environment.stack_name}-{analyzer}"
+        wanted = environment.instance_types(analyzer)
+        present = present_types(sagemaker, name)
+        if present in ([], wanted):
+            yield Finding(
+                topic="instance types",
+                verdict=Verdict.OK,
+                found=f"{name}: {', '.join(wanted)}{'' if present else ', a new endpoint'}",
+            )
+        else:
+            yield Finding(
+                topic="instance types",
+                verdict=Verdict.PROBLEM,
+                found=f"{name} has {', '.join(present)}, wanted {', '.join(wanted)}: SageMaker"
+                " changes no type of an endpoint that scales by itself",
+                remedy="docs/operate.md#another-instance-type: take the endpoint away, then back",
             )
 
 
@@ -278,6 +301,7 @@ CHECKS: dict[str, Callable[[Environment, Clients], Iterator[Finding]]] = {
     "credentials": _credentials,
     "names": _names,
     "quotas": _quotas,
+    "instance types": _instance_types,
     "concurrency": _concurrency,
     "media bucket": _media_bucket,
     "keys": _key,

@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +324,14 @@ def test_everything_in_the_work_bucket_but_its_configuration_expires(
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
+def test_the_key_that_uploaders_need_is_told(template: Mapping[str, Any]) -> None:
+    (rule,) = template["Resources"]["MediaBucket"]["Properties"]["BucketEncryption"][
+        "ServerSideEncryptionConfiguration"
+    ]
+    key = rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]
+    assert template["Outputs"]["DataKeyArn"]["Value"] == key
+
+
 # ---------------------------------------------------------------- endpoints and alarms
 
 
@@ -334,6 +343,25 @@ def test_an_endpoint_can_sleep_at_zero_and_wake() -> None:
     assert endpoint["ShrinkAlarm"]["Properties"]["AlarmActions"] == [{"Ref": "ShrinkPolicy"}]
     grow = endpoint["GrowPolicy"]["Properties"]["TargetTrackingScalingPolicyConfiguration"]
     assert grow["DisableScaleIn"] is True
+
+
+def test_sagemaker_may_publish_the_metrics_of_instances_that_alarms_look_at() -> None:
+    endpoint = read_template(ROOT / "endpoints/async_endpoint.yaml")["Resources"]
+    (granted,) = (
+        one for one in statements(endpoint["Role"]) if one["Action"] == "cloudwatch:PutMetricData"
+    )
+    (namespaces,) = granted["Condition"].values()
+    looked_at = {
+        metric["MetricStat"]["Metric"]["Namespace"]
+        for name in ("ShrinkAlarm", "MoneyBurningAlarm")
+        for metric in endpoint[name]["Properties"]["Metrics"]
+        if metric.get("MetricStat")
+    }
+    # What the service counts itself (AWS/SageMaker) needs nobody's permission.
+    of_instances = looked_at - {"AWS/SageMaker"}
+    assert of_instances
+    for namespace in of_instances:
+        assert fnmatch(namespace, namespaces["cloudwatch:namespace"])
 
 
 def test_model_servers_have_no_network() -> None:

@@ -2,10 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from local.faces.cli import app
 from local.faces.enrolling import UnknownPerson, WrongRecogniser, doubts, enrol, merged, removed
 from local.faces.forgetting import forget_person, forget_video
 from local.faces.portraits import Portrait
+from screener import aws as connections
 from screener import storage
 from screener.observations import Box
 from screener.policy.known_faces import IdentityNote, load_known_faces
@@ -151,3 +154,18 @@ def test_forgetting_a_person_deletes_faces_where_they_were_found(aws):
         ]
     )
     assert aws.index("by-face-label", "face_label", "ann") == []
+
+
+def test_forgetting_a_person_leaves_no_version_of_the_index_that_knows_them(aws, monkeypatch):
+    monkeypatch.setattr(connections, "s3", lambda: aws.s3)
+    monkeypatch.setattr(connections, "dynamodb", lambda: aws.dynamodb)
+    known = merged(None, enrolled([ANN, BOB], "ann", "bob"))
+    other = f"{storage.KNOWN_FACES_KEY}.note"
+    for key, body in [(storage.KNOWN_FACES_KEY, known), (other, b"1"), (other, b"2")]:
+        aws.s3.put_object(Bucket=WORK_BUCKET, Key=key, Body=body)
+    arguments = ["forget", "--label", "ann", "--work-bucket", WORK_BUCKET, "--table", TABLE]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert keys(aws) == [storage.KNOWN_FACES_KEY, other, other]
+    left = aws.s3.get_object(Bucket=WORK_BUCKET, Key=storage.KNOWN_FACES_KEY)["Body"].read()
+    assert load_known_faces(left).people == ("bob",)

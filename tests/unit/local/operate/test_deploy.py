@@ -119,7 +119,7 @@ def test_installed_packs_are_published_and_noted_with_their_digest(
     assert any("objects: no pack is installed" in line for line in said)
 
 
-def test_the_stack_gets_everything_that_differs_from_a_default(
+def test_the_stack_gets_what_was_configured_published_and_left_at_its_default(
     tmp_path: Path, aws: Clients
 ) -> None:
     programs = Programs()
@@ -128,9 +128,9 @@ def test_the_stack_gets_everything_that_differs_from_a_default(
     build, deploy = programs.calls
     assert build[1:] == ["build"]
     assert deploy[1:5] == ["deploy", "--config-env", "dev", "--parameter-overrides"]
-    assert "FacesMaxInstances=1" in deploy
-    assert any(one.startswith("FacesPacks=s3://") for one in deploy)
-    assert not any(one.startswith("ObjectsMaxInstances") for one in deploy)
+    assert 'FacesMaxInstances="1"' in deploy
+    assert any(one.startswith('FacesPacks="s3://') for one in deploy)
+    assert 'ObjectsMaxInstances="2"' in deploy
 
 
 def test_steps_are_taken_in_their_order_whatever_the_order_of_asking(
@@ -160,12 +160,29 @@ def test_a_doctor_who_finds_problems_stops_the_deploy(
     assert programs.calls == []
 
 
-def test_only_what_differs_from_the_template_is_overridden(
+def test_every_parameter_is_given_because_sam_keeps_the_last_value_of_one_left_out(
     environment: Environment, defaults: dict[str, str]
 ) -> None:
-    assert overrides(environment) == []
-    changed = environment.model_copy(update={"parameters": defaults | {"LogLevel": "DEBUG"}})
-    assert overrides(changed) == ["LogLevel=DEBUG"]
+    given = dict(one.split("=", 1) for one in overrides(environment))
+    assert given.keys() == defaults.keys()
+    assert given["LogLevel"] == '"INFO"'
+    assert given["FacesImageUri"] == '""'
+
+
+def test_json_is_quoted_because_sam_ends_a_bare_value_at_the_first_quotation_mark(
+    environment: Environment,
+) -> None:
+    sampling = '{"strategy": "fixed", "frames_per_second": 2}'
+    parameters = environment.parameters | {"Sampling": sampling}
+    changed = environment.model_copy(update={"parameters": parameters})
+    given = dict(one.split("=", 1) for one in overrides(changed))
+    assert json.loads(json.loads(given["Sampling"])) == json.loads(sampling)
+
+
+def test_a_value_that_sam_would_change_on_its_way_is_refused(environment: Environment) -> None:
+    parameters = environment.parameters | {"SamplingByPrefix": '{"a\\"b": {}}'}
+    with pytest.raises(DeployFailed, match="SamplingByPrefix"):
+        overrides(environment.model_copy(update={"parameters": parameters}))
 
 
 def test_a_program_that_is_missing_or_fails_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -129,6 +130,67 @@ def test_lambdas_concurrency_covers_what_is_reserved(
         "concurrency", environment, stubbed("lambda", ("get_account_settings", answer))
     )
     assert finding.verdict is verdict
+
+
+def endpoint(**variant: Any) -> Clients:
+    """SageMaker with the faces endpoint in service."""
+    arn, then = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint", datetime(2026, 1, 1, tzinfo=UTC)
+    times = {"CreationTime": then}
+    described = {
+        "EndpointName": "screener-test-faces",
+        "EndpointArn": f"{arn}/faces",
+        "EndpointConfigName": "faces-1",
+        "EndpointStatus": "InService",
+        "LastModifiedTime": then,
+    }
+    config = {
+        "EndpointConfigName": "faces-1",
+        "EndpointConfigArn": f"{arn}-config/faces-1",
+        "ProductionVariants": [{"VariantName": "main", "ModelName": "faces"} | variant],
+    }
+    return stubbed(
+        "sagemaker",
+        ("describe_endpoint", described | times),
+        ("describe_endpoint_config", config | times),
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "verdict"),
+    [("ml.g4dn.xlarge", Verdict.OK), ("ml.g5.xlarge", Verdict.PROBLEM)],
+)
+def test_the_type_of_an_endpoint_that_scales_cannot_be_changed_by_a_deploy(
+    environment: Environment, wanted: str, verdict: Verdict
+) -> None:
+    changed = with_parameters(
+        environment,
+        FacesImageUri=f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/faces@{DIGEST}",
+        FacesPacks=f"s3://packs/{'a' * 64}/",
+        FacesInstanceType=wanted,
+    )
+    (finding,) = check("instance types", changed, endpoint(InstanceType="ml.g4dn.xlarge"))
+    assert finding.verdict is verdict
+    assert bool(finding.remedy) is (verdict is Verdict.PROBLEM)
+
+
+def test_an_endpoint_that_is_not_there_yet_may_have_any_type(environment: Environment) -> None:
+    first = with_parameters(
+        environment,
+        FacesImageUri=f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/faces@{DIGEST}",
+        FacesPacks=f"s3://packs/{'a' * 64}/",
+    )
+    client = boto3.client(
+        "sagemaker",
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    with Stubber(client) as stubber:
+        stubber.add_client_error(
+            "describe_endpoint", "ValidationException", 'Could not find endpoint "arn:..."'
+        )
+        (finding,) = check("instance types", first, lambda _: client)
+    assert finding.verdict is Verdict.OK
 
 
 def existing_bucket(*, events: bool, versions: bool) -> Clients:
