@@ -32,6 +32,9 @@ for _function, _action, _reason in [
     ("StartScreening", "sqs:GetQueueAttributes", "Lambda polls the queue with the function's role"),
     ("ValidateVideo", "s3:GetObject", "media buckets without versioning"),
     ("ExtractMedia", "s3:AbortMultipartUpload", "an upload of more than one part that fails"),
+    ("ExtractMedia", "s3:GetObject", "what an earlier run of the version extracted"),
+    ("RejectVideo", "s3:GetObject", "another video's document in the place of this one's"),
+    ("RejudgeVideos", "dynamodb:GetItem", "of the policy it shares; it has seen the document"),
     ("AggregateResults", "s3:DeleteObject", "an observation in the store that cannot be used"),
     ("AggregateResults", "dynamodb:DeleteItem", "a known person is no longer found"),
     ("RejectVideo", "dynamodb:DeleteItem", "a known person is no longer found"),
@@ -141,9 +144,12 @@ def _as_iam_sees_it(request: Mapping[str, Any]) -> Iterator[Call]:
     body = request["body"]
     match request["service"]:
         case "dynamodb":
-            if operation in ("GetItem", "UpdateItem"):
-                # The one item that the condition of both permissions names.
-                assert body["Key"] == {"video": {"S": paces.ITEM_KEY}}
+            # What the conditions of these permissions name; moto does not evaluate them.
+            if operation == "UpdateItem":
+                assert body["Key"]["video"]["S"] == paces.ITEM_KEY
+            if operation == "GetItem":
+                key = body["Key"]["video"]["S"]
+                assert key == paces.ITEM_KEY or key.startswith("screener-local-media-bucket/")
             table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{body['TableName']}"
             yield Call(function, f"dynamodb:{operation}", table)
         case "states":
@@ -270,17 +276,24 @@ def test_the_map_over_an_archive_was_seen_to_read_its_list_and_to_write_its_resu
     assert {"s3:GetObject", "s3:PutObject"} <= seen
 
 
-@pytest.mark.parametrize("function", ["PlanAnalyses", "AggregateResults"])
-def test_of_the_tables_items_only_the_paces_may_be_read(function: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "action", "keys"),
+    [
+        ("PlanAnalyses", "dynamodb:GetItem", [paces.ITEM_KEY, "screener-local-media-bucket/*"]),
+        ("AggregateResults", "dynamodb:UpdateItem", [paces.ITEM_KEY]),
+    ],
+)
+def test_only_the_items_that_a_function_is_about_may_be_touched(
+    function: str, action: str, keys: list[str]
+) -> None:
     (statement,) = (
         statement
         for document in _policies()[function]
         for statement in document["Statement"]
-        if "dynamodb:GetItem" in statement["Action"]
+        if action in statement["Action"]
     )
-    assert statement["Condition"] == {
-        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [paces.ITEM_KEY]}
-    }
+    (condition,) = statement["Condition"].values()
+    assert condition == {"dynamodb:LeadingKeys": keys}
 
 
 def test_a_function_is_refused_what_another_may_do() -> None:
