@@ -114,7 +114,7 @@ def forget(
     index: Index = None,
 ) -> None:
     """Delete what is stored about a person (index with its history, face observations, rows) or
-    about a video (observations, frames, audio).
+    about a video (observations, frames, audio). Raw answers of the endpoints are gone a day later.
 
     Example: [bold]screener faces forget --label "Ann Example" --work-bucket W --table T[/bold]
     """
