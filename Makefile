@@ -103,9 +103,11 @@ bench-long: $(DEV) ## A 2-hour video through the local stack, with one and two i
 	$(VENV)/bin/python -m bench.long_video
 
 STAGES ?=
+# Python of an environment with opennsfw2 and tensorflow-cpu, for the row of Keras on TensorFlow.
+TENSORFLOW_PYTHON ?=
 .PHONY: bench
 bench: $(BENCH) ## Every stage against the obvious way, in one table (STAGES="faces clip" for some)
-	$(VENV)/bin/python -W ignore -m bench $(STAGES)
+	$(VENV)/bin/python -W ignore -m bench $(STAGES) $(TENSORFLOW_PYTHON:%=--tensorflow-python %)
 
 SERVERS := moderation faces transcription objects
 .PHONY: images

@@ -1,11 +1,13 @@
 """Every stage against the obvious way, in one table.
 
     python -m bench [STAGE ...] [--rounds 2] [--seconds 60] [--library-python PYTHON]
+                    [--tensorflow-python PYTHON]
 
-Stages: extraction, moderation, moderation-keras, faces, objects, clip, transcription,
-whole-video, talking-heads, start-up; all of them by default, in under 15 minutes on 2 cores. A
-stage for which this machine lacks something is left out with the reason. PYTHON is the environment
-of `screener packs build`, found by itself once that has run.
+Stages: extraction, moderation, moderation-keras, moderation-tensorflow, faces, objects, clip,
+transcription, whole-video, talking-heads, start-up; all of them by default, in under 15 minutes on
+2 cores. A stage for which this machine lacks something is left out with the reason. The library
+PYTHON is the environment of `screener packs build`, found by itself once that has run; the
+TensorFlow one is any with opennsfw2 and tensorflow-cpu.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from pathlib import Path
 from bench import servers, tables
 from bench.cost import best, timed
 from bench.material import prepare
-from bench.scripts import Scripts, Unavailable, built_environment
+from bench.scripts import KerasBackend, Scripts, Unavailable, built_environment
 from bench.servers import Bench
 from bench.tables import Row
 from screener.packs import InstalledPack
@@ -76,7 +78,10 @@ def _scenes(bench: Bench) -> InstalledPack | None:
 STAGES: dict[str, Callable[[Bench, int], list[Row]]] = {
     "extraction": extraction,
     "moderation": lambda bench, _: servers.moderation(bench),
-    "moderation-keras": lambda bench, _: servers.moderation_with_keras(bench),
+    "moderation-keras": lambda bench, _: servers.moderation_with_keras(bench, KerasBackend.TORCH),
+    "moderation-tensorflow": lambda bench, _: servers.moderation_with_keras(
+        bench, KerasBackend.TENSORFLOW
+    ),
     "faces": lambda bench, _: servers.faces(bench),
     "objects": lambda bench, _: servers.objects(bench),
     "clip": lambda bench, _: servers.clip(bench),
@@ -98,6 +103,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60, help="length of a whole video")
     parser.add_argument("--library-python", type=Path, default=built_environment())
     parser.add_argument(
+        "--tensorflow-python", type=Path, help="environment with opennsfw2 and tensorflow-cpu"
+    )
+    parser.add_argument(
         "--without-scenes",
         action="store_true",
         help="no CLIP in whole videos, though there is a pack",
@@ -110,7 +118,9 @@ def main() -> None:
     wanted = arguments.stages or [*STAGES, START_UP]
     with tempfile.TemporaryDirectory() as folder:
         material = prepare(Path(folder))
-        scripts = Scripts(Path(folder), material, arguments.library_python)
+        scripts = Scripts(
+            Path(folder), material, arguments.library_python, arguments.tensorflow_python
+        )
         bench = Bench(scripts, arguments.rounds, scenes=not arguments.without_scenes)
         text = (
             f"{CORES} cores, {platform.machine()}, Python {platform.python_version()}, load "

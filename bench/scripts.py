@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ _KERAS_SHARE = 8
 CLIP_MODEL, CLIP_FRAMES = "ViT-L-14", 8
 
 
+class KerasBackend(StrEnum):
+    """What Keras runs on."""
+
+    TORCH = "torch"
+    TENSORFLOW = "tensorflow"
+
+
 class Unavailable(Exception):
     """This machine lacks something that a stage needs; the message says what."""
 
@@ -32,12 +40,20 @@ class Scripts:
         folder: for working files.
         material: frames and audio.
         library_python: Python of the environment of `screener packs build`, or None.
+        tensorflow_python: Python of an environment with `opennsfw2` and TensorFlow, or None.
     """
 
-    def __init__(self, folder: Path, material: Material, library_python: Path | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        material: Material,
+        library_python: Path | None,
+        tensorflow_python: Path | None,
+    ) -> None:
         self.folder = folder
         self.material = material
         self._library_python = library_python
+        self._tensorflow_python = tensorflow_python
         self._packs = {
             (item.pack.analyzer, item.pack.role): item
             for packs in select_packs(Places().home).values()
@@ -83,11 +99,23 @@ class Scripts:
             )
         return self._library_python
 
+    @property
+    def tensorflow_python(self) -> Path:
+        """Raises Unavailable when no such environment was named."""
+        if self._tensorflow_python is None:
+            raise Unavailable(
+                "needs --tensorflow-python: the Python of an environment with opennsfw2 and "
+                "tensorflow-cpu"
+            )
+        return self._tensorflow_python
+
     def moderation(self, frames: Path) -> Cost:
         """NudeNet and OpenNSFW, both in ONNX Runtime."""
         return self._run("moderation", frames)[0]
 
-    def moderation_with_keras(self, frames: Path) -> tuple[Cost, dict[str, float]]:
+    def moderation_with_keras(
+        self, frames: Path, backend: KerasBackend
+    ) -> tuple[Cost, dict[str, float]]:
         """NudeNet as it is plus `opennsfw2` on Keras, which live in two environments.
 
         Keras takes long for one frame and the same for each, so an eighth of them stands for
@@ -95,14 +123,19 @@ class Scripts:
 
         Returns:
             The cost, and Keras's score of each of its frames.
+
+        Raises:
+            Unavailable: there is no environment with that backend, or none that makes its weights.
         """
+        on_tensorflow = backend is KerasBackend.TENSORFLOW
+        python = self.tensorflow_python if on_tensorflow else self.library_python
         few = self.folder / "few"
         few.mkdir(exist_ok=True)
         for file in sorted(frames.glob("*.jpg"))[::_KERAS_SHARE]:
             (few / file.name).write_bytes(file.read_bytes())
         keras, report = self._run(
-            "moderation", few, "--keras", self._keras_weights(), python=self.library_python,
-            environment={"KERAS_BACKEND": "torch"},
+            "moderation", few, "--keras", self._keras_weights(), python=python,
+            environment={"KERAS_BACKEND": backend},
         )  # fmt: skip
         share = len(list(frames.glob("*.jpg"))) / len(list(few.glob("*.jpg")))
         keras, nudenet = keras.times(share), self._run("nudenet", frames)[0]

@@ -17,7 +17,7 @@ import numpy as np
 from bench import floor
 from bench.baseline.prompts import PROMPTS
 from bench.cost import Cost, best, cpu_s, peak_mb, status_mb
-from bench.scripts import CLIP_FRAMES, Scripts, Unavailable
+from bench.scripts import CLIP_FRAMES, KerasBackend, Scripts, Unavailable
 from bench.tables import Row, StartUp
 from model_servers.moderation.batch_norm import subtractions_as_additions
 from screener.bundles import BundleReader
@@ -62,12 +62,12 @@ def moderation(bench: Bench) -> list[Row]:
     return [Row("moderation, OpenNSFW in ONNX Runtime", theirs, ours, _moderation_floor(bench))]
 
 
-def moderation_with_keras(bench: Bench) -> list[Row]:
+def moderation_with_keras(bench: Bench, backend: KerasBackend) -> list[Row]:
     """Raises SystemExit when Keras and the server score a frame differently."""
     scores: dict[str, float] = {}
 
     def script() -> Cost:
-        cost, found = bench.scripts.moderation_with_keras(bench.material.frames)
+        cost, found = bench.scripts.moderation_with_keras(bench.material.frames, backend)
         scores.update(found)
         return cost
 
@@ -78,7 +78,7 @@ def moderation_with_keras(bench: Bench) -> list[Row]:
     worst = max(abs(found[name] - score) for name, score in scores.items())
     if worst > _SAME_SCORE:
         raise SystemExit(f"OpenNSFW in Keras scores a frame {worst:.3f} away from the server")
-    name = f"moderation, OpenNSFW in Keras (scores within {worst:.4f})"
+    name = f"moderation, OpenNSFW in Keras on {backend} (scores within {worst:.4f})"
     return [Row(name, theirs, ours, _moderation_floor(bench))]
 
 

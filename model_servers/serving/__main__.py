@@ -8,11 +8,8 @@ import argparse
 import logging
 import sys
 
-import uvicorn
-
-from model_servers.serving.app import create_app
 from model_servers.serving.logs import configure_logging
-from model_servers.serving.service import Service
+from model_servers.serving.process import prepare_process
 from model_servers.serving.settings import ServerSettings
 from screener.errors import ConfigurationError
 from screener.observations import Analyzer
@@ -24,6 +21,13 @@ _KEEP_ALIVE_SECONDS = 75
 
 
 def main() -> int:
+    prepare_process()
+    # Only now: NumPy comes with them.
+    import uvicorn
+
+    from model_servers.serving.app import create_app
+    from model_servers.serving.service import Service
+
     parser = argparse.ArgumentParser(prog="python -m model_servers.serving")
     parser.add_argument("analyzer", type=Analyzer, choices=list(Analyzer))
     # SageMaker runs every container as `docker run IMAGE serve`.

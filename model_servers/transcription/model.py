@@ -25,8 +25,8 @@ from screener.observations import SpeechSegment, TranscriptionObservations
 SPEECH = "speech"
 ROLES = frozenset({SPEECH})
 _MOST_OF_A_SHARE = 1.25
-"""Speech in one batch, of what each lane would get. On 153 s of speech and two cores: 2.3 s, where
-batches bounded by their number of clips alone kept one core for 2.7 s and the other for 1.5."""
+"""Speech in one batch, of what each lane would get. When 153 s of speech took two cores
+2.3 s, batches bounded by their number of clips alone kept one for 2.7 s and the other for 1.5."""
 _UNDETERMINED = "und"
 """ISO 639's code where there is nothing to tell a language by."""
 

@@ -48,12 +48,13 @@ def test_a_bundle_of_90_mb_passes_through_a_server_that_grows_by_a_fraction(
 def test_audio_of_many_minutes_is_held_one_window_at_a_time(
     packs_of: dict[Analyzer, list[Path]],
 ) -> None:
-    short, long = audio_file(tone(250, level=0.01)), audio_file(tone(700, level=0.01))
+    short, long = audio_file(tone(250, level=0.01)), audio_file(tone(2_100, level=0.01))
     with ServerProcess("transcription", packs_of[Analyzer.TRANSCRIPTION]) as server:
         server.wait_ready()
         assert server.post(pieces(short), "audio/flac").status_code == 200
         before_mb = peak_mb(server)
         answer = server.post(pieces(long), "audio/flac")
-        assert answer.json()["duration_ms"] == 700_000
-        # All of it as samples would be 45 MB.
-        assert peak_mb(server) - before_mb < 30
+        assert answer.json()["duration_ms"] == 2_100_000
+        # All of it as samples would be 135 MB. The detector's largest buffer, 37 MB, may come to
+        # lie in one more place: freed memory is kept, and not always in one piece.
+        assert peak_mb(server) - before_mb < 90
