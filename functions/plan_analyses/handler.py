@@ -1,6 +1,6 @@
 """PlanAnalyses: looks into the observation store and lists what is missing."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -12,6 +12,10 @@ from screener.messages import PlanRequest
 from screener.settings import AnalyzersSettings
 from screener.video_rows import is_published
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
 logger = Logger()
 
 
@@ -21,20 +25,20 @@ class PlanAnalysesSettings(AnalyzersSettings):
     table_name: str
 
 
-def stored_observations(request: PlanRequest, bucket: str, table: str) -> set[str]:
+def stored_observations(
+    s3: "S3Client", dynamodb: "DynamoDBClient", request: PlanRequest, bucket: str, table: str
+) -> set[str]:
     """Keys of every observation of a video: one LIST per thousand instead of a HEAD each.
 
     Not even that on the first run of a version, unless somebody ran it by hand before its turn.
     """
     job = request.job
     if not request.may_be_done and not is_published(
-        aws.dynamodb(), table, job.video.bucket, job.video.key, job.video_id
+        dynamodb, table, job.video.bucket, job.video.key, job.video_id
     ):
         return set()
-    pages = (
-        aws.s3()
-        .get_paginator("list_objects_v2")
-        .paginate(Bucket=bucket, Prefix=storage.observations_prefix(job.video_id))
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=storage.observations_prefix(job.video_id)
     )
     return {item["Key"] for page in pages for item in page.get("Contents", [])}
 
@@ -51,10 +55,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         settings.request_ttl_seconds,
         settings.invocation_timeout_seconds,
     )
+    s3, dynamodb, table = aws.s3(), aws.dynamodb(), settings.table_name
     plan = planner.plan(
         request,
-        stored_observations(request, settings.work_bucket, settings.table_name),
-        paces.recall(aws.dynamodb(), settings.table_name),
+        stored_observations(s3, dynamodb, request, settings.work_bucket, table),
+        paces.recall(dynamodb, table),
     )
     logger.info(
         "planned",

@@ -313,7 +313,7 @@ def test_buckets_are_private_encrypted_versioned_and_refuse_plain_http(
         )
 
 
-@pytest.mark.parametrize("prefix", ["media/", "async/", "observations/", "rejudge/"])
+@pytest.mark.parametrize("prefix", ["media/", "async/failure/", "observations/", "rejudge/"])
 def test_everything_in_the_work_bucket_but_its_configuration_expires(
     template: Mapping[str, Any], prefix: str
 ) -> None:
@@ -321,6 +321,15 @@ def test_everything_in_the_work_bucket_but_its_configuration_expires(
     (rule,) = (one for one in rules if one.get("Prefix") == prefix)
     assert rule["ExpirationInDays"]["Ref"].endswith("RetentionDays")
     # A deleted object must not live on as an older version: these are biometrics.
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+
+
+def test_raw_answers_of_the_endpoints_are_gone_after_a_day_and_not_kept_as_versions(
+    template: Mapping[str, Any],
+) -> None:
+    rules = template["Resources"]["WorkBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    (rule,) = (one for one in rules if one.get("Prefix") == "async/output/")
+    assert rule["ExpirationInDays"] == 1
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 

@@ -10,7 +10,7 @@ process that holds no credentials, can open no file and no socket, and dies at i
     channel.py     the messages between the two
     source.py      where bytes come from; a local file
     sink.py        where bytes go; a local file
-    s3.py          both for S3: reads by range, writes in parts
+    s3.py          both for S3: reads in streams, writes in parts
     container.py   opens a container without following it anywhere
     probing.py     what a container says, and whether it is true
     packets.py     packets of both streams on one clock, going on behind damage
