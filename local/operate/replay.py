@@ -22,8 +22,12 @@ from screener.model import Message
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
+    from mypy_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
 
 ENDED_BADLY: "tuple[ExecutionStatusType, ...]" = ("FAILED", "TIMED_OUT", "ABORTED")
+_LONGEST_RUN = timedelta(days=16)
+"""From the start to the end of an execution: redriven on the last of 14 days, it may run for the
+two of the state machine's timeout."""
 _UNITS_SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 _NOT_REDRIVABLE = frozenset({"ExecutionNotRedrivable", "NotImplemented", "UnknownOperation"})
 
@@ -83,13 +87,25 @@ def find_failed(
     Raises:
         ClientError: Step Functions refuses.
     """
-    pages = client.get_paginator("list_executions")
-    screened = _Screened(client, state_machine_arn)
+    started_since = since - _LONGEST_RUN
+    screened = _Screened(client, state_machine_arn, started_since)
     for status in ENDED_BADLY:
-        for page in pages.paginate(stateMachineArn=state_machine_arn, statusFilter=status):
-            for listed in page["executions"]:
-                if listed["stopDate"] >= since:
-                    yield _candidate(client, listed["executionArn"], screened)
+        for listed in _list(client, state_machine_arn, status, started_since):
+            if listed["stopDate"] >= since:
+                yield _candidate(client, listed["executionArn"], screened)
+
+
+def _list(
+    client: "SFNClient", state_machine_arn: str, status: "ExecutionStatusType", since: datetime
+) -> "Iterator[ExecutionListItemTypeDef]":
+    """Executions that started since then. Step Functions lists the latest first, and 90 days of a
+    busy stack are hundreds of pages."""
+    pages = client.get_paginator("list_executions")
+    for page in pages.paginate(stateMachineArn=state_machine_arn, statusFilter=status):
+        for listed in page["executions"]:
+            if listed["startDate"] < since:
+                return
+            yield listed
 
 
 def _candidate(client: "SFNClient", arn: str, screened: "_Screened") -> Candidate:
@@ -120,16 +136,14 @@ def _candidate(client: "SFNClient", arn: str, screened: "_Screened") -> Candidat
 class _Screened:
     """Successors that a replay started, by the name that they were derived from."""
 
-    def __init__(self, client: "SFNClient", state_machine_arn: str) -> None:
+    def __init__(self, client: "SFNClient", state_machine_arn: str, since: datetime) -> None:
         self._by_stem: dict[str, list[tuple[datetime, str]]] = {}
-        pages = client.get_paginator("list_executions")
         superseding: tuple[ExecutionStatusType, ...] = ("RUNNING", "SUCCEEDED")
         for status in superseding:
-            for page in pages.paginate(stateMachineArn=state_machine_arn, statusFilter=status):
-                for listed in page["executions"]:
-                    stem = name_stem(listed["name"])
-                    started = (listed["startDate"], listed["name"])
-                    self._by_stem.setdefault(stem, []).append(started)
+            for listed in _list(client, state_machine_arn, status, since):
+                stem = name_stem(listed["name"])
+                started = (listed["startDate"], listed["name"])
+                self._by_stem.setdefault(stem, []).append(started)
 
     def since(self, name: str, started: datetime) -> str | None:
         later = [one for one in self._by_stem.get(name_stem(name), []) if one[0] > started]

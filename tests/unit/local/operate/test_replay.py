@@ -133,6 +133,26 @@ def recorded() -> tuple[Any, Stubber]:
     return client, Stubber(client)
 
 
+def test_what_ended_before_is_not_even_listed(recorded: tuple[Any, Stubber]) -> None:
+    client, answers = recorded
+    for status in ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"):
+        started = NOW - timedelta(days=40)
+        listed = {"executionArn": ARN, "stateMachineArn": MACHINE, "name": "one"}
+        answers.add_response(
+            "list_executions",
+            {
+                "executions": [
+                    {**listed, "status": status, "startDate": started, "stopDate": started}
+                ],
+                "nextToken": "89 days more",
+            },
+            {"stateMachineArn": MACHINE, "statusFilter": status},
+        )
+    with answers:
+        assert list(find_failed(client, MACHINE, NOW - timedelta(days=1))) == []
+    answers.assert_no_pending_responses()
+
+
 def test_a_redrivable_execution_is_redriven(recorded: tuple[Any, Stubber]) -> None:
     client, stubber = recorded
     stubber.add_response("redrive_execution", {"redriveDate": NOW}, {"executionArn": ARN})
