@@ -17,6 +17,7 @@ tracks resources with semaphores, which Lambda does not have.
 
 import atexit
 import contextlib
+import ctypes
 import os
 import selectors
 import signal
@@ -29,6 +30,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+_PR_SET_DUMPABLE = 4
 _TASK = b"t"
 _STATUS = struct.Struct("=i")
 _LAST_WORDS_SECONDS = 5.0
@@ -36,6 +38,15 @@ _STANDARD_ERROR = 2
 
 # LD_LIBRARY_PATH: Lambda's own Python does not start without it.
 _INHERITED_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH", "TZ")
+
+
+def keep_memory_private() -> None:
+    """Forbid this user's other processes to read and trace this one, and those it forks.
+
+    A decoder that its video has taken over is such a process, and this one may hold credentials, or
+    decode the next video. Root is not stopped by it, and nobody runs decoders as root on Lambda.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 class Forked:
@@ -73,6 +84,7 @@ class ForkServer:
     """
 
     def __init__(self, module: str) -> None:
+        keep_memory_private()
         ours, theirs = socket.socketpair()
         self._control = ours
         self._lock = threading.Lock()
@@ -132,6 +144,7 @@ def serve(control: socket.socket, run: Callable[[int], None]) -> None:
         control: the server's end.
         run: a child's work, given the descriptor of its data socket.
     """
+    keep_memory_private()
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
         while True:

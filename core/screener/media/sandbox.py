@@ -3,7 +3,8 @@
 A demuxer and a decoder are a hundred thousand lines of C fed by strangers. The child that
 runs them has no credentials in its environment, gets no path and no address (only numbered
 reads through one socket), may open no further file or socket, and has hard limits on memory,
-processor time and silence. However it ends, the parent lives on and knows why.
+processor time and silence; the memory of the parent is closed to it. However it ends, the parent
+lives on and knows why.
 
 The child is forked by a server that never sees a video (forkserver.py), not by this process,
 whose credentials it would inherit.

@@ -179,6 +179,7 @@ def test_the_child_can_open_neither_files_nor_sockets():
     assert answer.stdout.split()[:4] == ["24"] * 4, answer.stderr
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="takes root to look into the child's memory")
 def test_the_child_sees_no_credentials(clip, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-parent")
     end_servers()  # the next one inherits from here
@@ -191,6 +192,75 @@ def test_the_child_sees_no_credentials(clip, monkeypatch):
     probe(Source(clip, look))
     assert seen
     assert not any(b"AWS_" in environment for environment in seen)
+
+
+NOBODY = """
+import ctypes, os, sys
+from screener.media.forkserver import keep_memory_private
+libc = ctypes.CDLL(None, use_errno=True)
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+libc.prctl(4, 1, 0, 0, 0)  # readable again: a change of user ends that
+"""
+HOLDER = f"""{NOBODY}
+if sys.argv[1] == "private":
+    keep_memory_private()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+TAKEN_OVER = f"""{NOBODY}
+class Span(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+victim = int(sys.argv[1])
+ours, theirs = Span(ctypes.addressof(ctypes.create_string_buffer(8)), 8), Span(4096, 8)
+got = libc.process_vm_readv(victim, ctypes.byref(ours), 1, ctypes.byref(theirs), 1, 0)
+print(os.strerror(ctypes.get_errno()) if got < 0 else "read")
+try:
+    open(f"/proc/{{victim}}/environ").read()
+    print("read")
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="takes root to run two processes as another user")
+@pytest.mark.parametrize(
+    ("kind", "memory", "environment"),
+    [
+        ("private", "Operation not permitted", "Permission denied"),
+        # That address is not mapped, but it may be asked for.
+        ("ordinary", "Bad address", "read"),
+    ],
+)
+def test_private_memory_cannot_be_read_by_a_process_of_the_same_user(kind, memory, environment):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout.readline() == "ready\n"
+        answer = subprocess.run(
+            [sys.executable, "-c", TAKEN_OVER, str(holder.pid)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        holder.stdin.close()
+    assert answer.stdout.splitlines() == [memory, environment], answer.stderr
+
+
+def test_who_has_videos_decoded_keeps_its_memory_private():
+    script = (
+        "import ctypes; from screener.media import sandbox; prctl = ctypes.CDLL(None).prctl;"
+        "before = prctl(3); sandbox.warm_up(); print(before, prctl(3))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert answer.stdout == "1 0\n"
 
 
 def test_children_share_one_server_which_is_replaced_when_it_ends(clip):
