@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 import cv2
 import numpy as np
 
+from model_servers.serving.allocator import keep_freed_memory
 from model_servers.serving.errors import MalformedRequest
 from model_servers.serving.images import DecodedFrame, decode
 from model_servers.serving.memory import FittingBatches
@@ -47,6 +48,7 @@ class FrameModel(ABC, Generic[Inputs, Outputs, Observed]):
         self.runtime = runtime
         # The frames keep every core busy already; OpenCV's own threads would only compete.
         cv2.setNumThreads(1)
+        keep_freed_memory()
         self._batches = FittingBatches(runtime.batch_size, fixed=runtime.on_gpu and self.STACKED)
         self._workers = ThreadPoolExecutor(runtime.workers, thread_name_prefix="frames")
 
