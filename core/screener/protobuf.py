@@ -1,4 +1,4 @@
-"""Walks Protocol Buffers messages without their schema, where no library for them is installed."""
+"""Walks and writes Protocol Buffers messages without a schema or a library for them."""
 
 import mmap
 from collections.abc import Iterator
@@ -62,3 +62,23 @@ def _varint(data: bytes | bytearray | mmap.mmap, at: int, end: int) -> tuple[int
         if not byte & 0x80:
             return value, at
     raise MalformedMessage("a number is too long")
+
+
+def write_number(number: int, value: int) -> bytes:
+    """A VARINT field."""
+    return _write_varint(number << 3 | VARINT) + _write_varint(value)
+
+
+def write_bytes(number: int, contents: bytes) -> bytes:
+    """A COUNTED field: text, bytes or a message."""
+    return _write_varint(number << 3 | COUNTED) + _write_varint(len(contents)) + contents
+
+
+def _write_varint(value: int) -> bytes:
+    """`value`, not negative, seven bits a byte."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)

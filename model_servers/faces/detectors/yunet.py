@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_servers.faces.families import LANDMARKS, Faces, Prepared
+from model_servers.faces.joined_convolutions import join_convolutions
 from model_servers.faces.resizing import fit_inside
 from model_servers.serving.images import Pixels
 from model_servers.serving.runtime import Runtime
@@ -31,7 +32,10 @@ class YuNet:
     OVERLAP = 0.3  # as OpenCV's class has it by default
 
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
-        self._session = runtime.session(pack.path_of(pack.pack.files[0].path))
+        self._session = runtime.session(
+            pack.path_of(pack.pack.files[0].path),
+            rewrite=None if runtime.on_gpu else join_convolutions,
+        )
         entry = self._session.inputs[0]
         outputs = [output.name for output in self._session.outputs]
         names = [f"{part}_{stride}" for stride in _STRIDES for part in _PARTS]
