@@ -77,7 +77,7 @@ class Environment:
     @property
     def alive(self) -> bool:
         """Whether it can take another invocation."""
-        return not self._doomed and self._return_code is None
+        return not self._doomed and not self._child.has_ended
 
     @property
     def pid(self) -> int:

@@ -48,6 +48,14 @@ class Child:
             self.kill()
             self._gone.wait()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has, though the thread that watches it may not have come to it yet."""
+        with self._reaping:
+            return self.return_code is not None or bool(
+                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+            )
+
     def wait(self, timeout_seconds: float) -> bool:
         """Whether the process has ended, waiting at most `timeout_seconds` for it."""
         return self._gone.wait(timeout_seconds)
