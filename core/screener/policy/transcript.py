@@ -92,14 +92,14 @@ def _hand_over(
         word
         for word in left
         if border_ms <= _middle(word) < border_ms + SAME_WORD_MS
-        and not any(_same(word, other) or _overlaps(word, other) for other in keep_right)
+        and not any(_same(word, other) or _collide(word, other) for other in keep_right)
     ]
     keep_left += lost_left
     keep_right = [
         word
         for word in right
         if border_ms - SAME_WORD_MS <= _middle(word) < border_ms
-        and not any(_same(word, other) or _overlaps(word, other) for other in keep_left)
+        and not any(_same(word, other) or _collide(word, other) for other in keep_left)
     ] + keep_right
     return keep_left, keep_right
 
@@ -138,8 +138,13 @@ def _middle(word: Word) -> int:
     return (word.start_ms + word.end_ms) // 2
 
 
-def _overlaps(one: Word, other: Word) -> bool:
-    return one.start_ms < other.end_ms and other.start_ms < one.end_ms
+def _collide(one: Word, other: Word) -> bool:
+    """Whether two words claim the same time: half of the shorter one's. Neighbours touch, for times
+    of the two chunks differ a little; a word must not be lost for that."""
+    if one.start_ms >= other.end_ms or other.start_ms >= one.end_ms:
+        return False
+    shared_ms = min(one.end_ms, other.end_ms) - max(one.start_ms, other.start_ms)
+    return 2 * shared_ms >= min(one.end_ms - one.start_ms, other.end_ms - other.start_ms)
 
 
 def _same(one: Word, other: Word) -> bool:
