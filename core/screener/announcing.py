@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 EVENT_SOURCE = "screener"
 EVENT_TYPE = "Screening Completed"
-_MAX_REASON_LENGTH = 500
 
 
 class EventRefused(ScreenerError):
@@ -104,9 +103,6 @@ def event_detail(document: Document, edition: Edition, location: S3Location) -> 
         "decision": document.verdict.decision.value,
         "flagged": document.moderation.flagged if document.moderation else None,
         "categories": document.verdict.categories,
-        "reasons": [
-            {"code": reason.code, "detail": reason.detail[:_MAX_REASON_LENGTH]}
-            for reason in strongest
-        ],
+        "reasons": [{"code": reason.code, "detail": reason.brief} for reason in strongest],
         "execution_arn": document.pipeline.execution_arn,
     }

@@ -63,6 +63,11 @@ class Reason(Message):
     end_ms: Milliseconds | None = None
     confidence: Ratio | None = None
 
+    @property
+    def brief(self) -> str:
+        """The detail, as much of it as a row or an event takes."""
+        return self.detail[:500]
+
 
 class PolicyReference(Message):
     name: str

@@ -1,8 +1,8 @@
 """Writes documents so that no run can take another's place.
 
 Two videos may want the same short name (`b.mp4` and `b.mov`), and two runs of one video may
-end in the wrong order. Every write is conditional on what was seen just before it, and the
-object's metadata says whose document it is and how new.
+end in the wrong order. Every write is conditional on what was seen just before it, or on what the
+video's row says should be there, and the object's metadata says whose document it is and how new.
 """
 
 from dataclasses import dataclass

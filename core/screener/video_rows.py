@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from screener.document import Document
 
 MAX_FACE_ROWS = 100
-_MAX_REASON_LENGTH = 500
 
 
 def expected_document(dynamodb: "DynamoDBClient", table: str, edition: Edition) -> Expected | None:
@@ -127,7 +126,7 @@ def _video_row(document: "Document", edition: Edition, published: Published) -> 
         "software_version": document.pipeline.software_version,
         "policy": document.verdict.policy.name if document.verdict.policy else None,
         "policy_sha256": document.verdict.policy.sha256 if document.verdict.policy else None,
-        "reason": reasons[0].detail[:_MAX_REASON_LENGTH] if reasons else None,
+        "reason": reasons[0].brief if reasons else None,
         "categories": document.verdict.categories,
         "duration_ms": document.video.duration_ms,
         "cost_usd": str(document.cost.total_usd)
