@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from bench import floor
 from bench.baseline.prompts import PROMPTS
@@ -20,7 +21,12 @@ from bench.cost import Cost, best, cpu_s, peak_mb, status_mb
 from bench.scripts import CLIP_FRAMES, KerasBackend, Scripts, Unavailable
 from bench.tables import Row, StartUp
 from model_servers.faces.joined_convolutions import join_convolutions
-from model_servers.moderation.batch_norm import subtractions_as_additions
+from model_servers.moderation.keras_export import (
+    add_instead_of_subtracting,
+    pool_with_own_padding,
+)
+from model_servers.serving.distribution_mean import fuse_distribution_mean
+from model_servers.serving.session import Rewriting
 from screener.bundles import BundleReader
 from screener.observations import Analyzer
 from screener.packs import InstalledPack
@@ -87,14 +93,12 @@ def faces(bench: Bench) -> list[Row]:
     frames = bench.material.frames
     theirs, ours, answer = _alternate(bench, Analyzer.FACES, lambda: bench.scripts.faces(frames))
     found = float(np.mean([len(frame["faces"]) for frame in answer["frames"]]))
-    network = bench.scripts.network
-    # As the server loads it, not as it lies in the pack.
-    joined = bench.scripts.folder / "joined.onnx"
-    joined.write_bytes(join_convolutions(network(Analyzer.FACES, "detector").read_bytes()))
+    detector = _as_loaded(bench, Analyzer.FACES, "detector", join_convolutions)
+    recogniser = _as_loaded(bench, Analyzer.FACES, "recogniser")
     networks = [
         # What is left of the library's square of 640 when the black that changes nothing goes.
-        floor.Network(joined, (1, 3, 512, 640)),
-        floor.Network(network(Analyzer.FACES, "recogniser"), (1, 3, 112, 112), found),
+        floor.Network(detector, (1, 3, 480, 640)),
+        floor.Network(recogniser, (1, 3, 112, 112), found),
     ]
     return [Row("faces", theirs, ours, _floor(bench, networks, bench.material.frame_count))]
 
@@ -102,9 +106,8 @@ def faces(bench: Bench) -> list[Row]:
 def objects(bench: Bench) -> list[Row]:
     frames = bench.material.frames
     theirs, ours, _ = _alternate(bench, Analyzer.OBJECTS, lambda: bench.scripts.objects(frames))
-    networks = [
-        floor.Network(bench.scripts.network(Analyzer.OBJECTS, "detector"), (1, 3, 384, 640))
-    ]
+    detector = _as_loaded(bench, Analyzer.OBJECTS, "detector", fuse_distribution_mean)
+    networks = [floor.Network(detector, (1, 3, 384, 640))]
     floors = _floor(bench, networks, bench.material.frame_count)
     return [Row("objects (YOLOv8n)", theirs, ours, floors)]
 
@@ -176,15 +179,29 @@ def _posted(server: ServerProcess, requests: Sequence[tuple[bytes, str]]) -> tup
 
 
 def _moderation_floor(bench: Bench) -> str:
-    # As the server loads it, not as it lies in the pack.
-    published = bench.scripts.network(Analyzer.MODERATION, "classifier")
-    folded = bench.scripts.folder / "folded.onnx"
-    folded.write_bytes(subtractions_as_additions(published.read_bytes()))
+    detector = _as_loaded(bench, Analyzer.MODERATION, "detector", fuse_distribution_mean)
+    classifier = _as_loaded(
+        bench,
+        Analyzer.MODERATION,
+        "classifier",
+        add_instead_of_subtracting,
+        pool_with_own_padding,
+    )
     networks = [
-        floor.Network(bench.scripts.network(Analyzer.MODERATION, "detector"), (1, 3, 320, 320)),
-        floor.Network(folded, (1, 224, 224, 3)),
+        floor.Network(detector, (1, 3, 320, 320)),
+        floor.Network(classifier, (1, 224, 224, 3)),
     ]
     return _floor(bench, networks, bench.material.frame_count)
+
+
+def _as_loaded(bench: Bench, analyzer: Analyzer, role: str, *rewritings: Rewriting) -> Path:
+    """The network as the server loads it, not as it lies in the pack."""
+    model = onnx.load(bench.scripts.network(analyzer, role))
+    for rewrite in rewritings:
+        rewrite(model)
+    path = bench.scripts.folder / f"{analyzer}-{role}.onnx"
+    onnx.save(model, path)
+    return path
 
 
 def _floor(

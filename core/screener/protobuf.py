@@ -1,4 +1,4 @@
-"""Walks and writes Protocol Buffers messages without a schema or a library for them."""
+"""Walks Protocol Buffers messages without a schema or a library for them."""
 
 import mmap
 from collections.abc import Iterator
@@ -19,8 +19,6 @@ class Field(NamedTuple):
     start: int
     end: int
     """Where its contents lie."""
-    value: int
-    """Of a VARINT; 0 for anything else."""
 
 
 def fields(data: bytes | bytearray | mmap.mmap, start: int, end: int) -> Iterator[Field]:
@@ -33,9 +31,9 @@ def fields(data: bytes | bytearray | mmap.mmap, start: int, end: int) -> Iterato
     while at < end:
         tag, at = _varint(data, at, end)
         number, wire = tag >> 3, tag & 7
-        contents, value = at, 0
+        contents = at
         if wire == VARINT:
-            value, at = _varint(data, at, end)
+            _, at = _varint(data, at, end)
         elif wire == FIXED64:
             at += 8
         elif wire == FIXED32:
@@ -47,7 +45,7 @@ def fields(data: bytes | bytearray | mmap.mmap, start: int, end: int) -> Iterato
             raise MalformedMessage(f"wire type {wire}")
         if at > end or number == 0:
             raise MalformedMessage("cut short")
-        yield Field(number, wire, contents, at, value)
+        yield Field(number, wire, contents, at)
 
 
 def _varint(data: bytes | bytearray | mmap.mmap, at: int, end: int) -> tuple[int, int]:
@@ -62,23 +60,3 @@ def _varint(data: bytes | bytearray | mmap.mmap, at: int, end: int) -> tuple[int
         if not byte & 0x80:
             return value, at
     raise MalformedMessage("a number is too long")
-
-
-def write_number(number: int, value: int) -> bytes:
-    """A VARINT field."""
-    return _write_varint(number << 3 | VARINT) + _write_varint(value)
-
-
-def write_bytes(number: int, contents: bytes) -> bytes:
-    """A COUNTED field: text, bytes or a message."""
-    return _write_varint(number << 3 | COUNTED) + _write_varint(len(contents)) + contents
-
-
-def _write_varint(value: int) -> bytes:
-    """`value`, not negative, seven bits a byte."""
-    written = bytearray()
-    while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    written.append(value)
-    return bytes(written)

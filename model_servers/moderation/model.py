@@ -1,6 +1,7 @@
 """Moderation: NudeNet's regions and Yahoo's OpenNSFW score, both for every frame."""
 
 import io
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,8 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_servers.moderation.batch_norm import subtractions_as_additions
+from model_servers.moderation.keras_export import (
+    add_instead_of_subtracting,
+    pool_with_own_padding,
+)
 from model_servers.serving import boxes
+from model_servers.serving.distribution_mean import fuse_distribution_mean
 from model_servers.serving.frames import FrameModel, time_of
 from model_servers.serving.images import DecodedFrame, Pixels
 from model_servers.serving.model import Model
@@ -58,7 +63,8 @@ class NudeNet:
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         self.labels = pack.pack.class_names
         self._side = (pack.pack.input_size or (320, 320))[0]
-        self._session = runtime.session(pack.path_of(pack.pack.files[0].path))
+        path = pack.path_of(pack.pack.files[0].path)
+        self._session = runtime.session(path, cpu_rewritings=[fuse_distribution_mean])
         self._input = self._session.inputs[0].name
         channels = self._session.outputs[0].shape[1]
         if channels != 4 + len(self.labels):
@@ -67,14 +73,29 @@ class NudeNet:
             )
 
     def preprocess(self, pixels: Pixels) -> NDArray[np.float32]:
+        """The library's input, bit for bit: the frame in a black square, shrunk with it."""
         height, width = pixels.shape[:2]
         side = max(height, width)
-        square = cv2.copyMakeBorder(
-            pixels, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT, value=(0, 0, 0)
-        )
+        # The black is not shrunk as well, but for what is mixed into the picture's last row.
+        bottom, right = self._mixed(height, side), self._mixed(width, side)
+        if bottom or right:
+            mixed = cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
+            pixels = np.asarray(mixed, dtype=np.uint8)
+        rows, columns = ((length * self._side) // side for length in pixels.shape[:2])
+        small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        blob = np.zeros((3, self._side, self._side), np.float32)
         # The library turns BGR around twice, so its network was given BGR.
-        small = cv2.resize(square, (self._side, self._side), interpolation=cv2.INTER_LINEAR)
-        return np.ascontiguousarray(small.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
+        for channel, values in zip(blob, cv2.split(small), strict=True):
+            np.divide(values, np.float32(255), out=channel[:rows, :columns])
+        return blob
+
+    def _mixed(self, length: int, side: int) -> int:
+        """Black pixels to keep after the frame, so that its end is shrunk as in the square."""
+        step = side // math.gcd(side, self._side)
+        if length == side or (length % step == 0 and side >= 2 * self._side):
+            # Shrunk by two or more, a whole number of output pixels takes nothing from beyond.
+            return 0
+        return min(side, (length // step + 1) * step) - length
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         [output] = self._session.run({self._input: batch})
@@ -105,11 +126,14 @@ class OpenNsfw:
 
     _RESIZED, _CROPPED = 256, 224
     _JPEG_QUALITY = 75
-    _MEAN_BGR = np.array([104, 117, 123], dtype=np.float32)
+    _MEANS_OF_A_ROW = np.tile(np.array([104, 117, 123], dtype=np.float32), _CROPPED)
+    """Of blue, green and red."""
 
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         path = pack.path_of(pack.pack.files[0].path)
-        self._session = runtime.session(path, subtractions_as_additions)
+        self._session = runtime.session(
+            path, rewritings=[add_instead_of_subtracting, pool_with_own_padding]
+        )
         self._input = self._session.inputs[0].name
 
     def preprocess(self, pixels: Pixels) -> NDArray[np.float32]:
@@ -125,7 +149,10 @@ class OpenNsfw:
             raise RuntimeError("OpenCV cannot read Pillow's JPEG")
         edge = (self._RESIZED - self._CROPPED) // 2
         crop = again[edge : edge + self._CROPPED, edge : edge + self._CROPPED]
-        return crop.astype(np.float32) - self._MEAN_BGR
+        # Row by row, for NumPy loops over the last axis and three values are a short loop.
+        rows = crop.astype(np.float32).reshape(self._CROPPED, -1)
+        rows -= self._MEANS_OF_A_ROW
+        return rows.reshape(crop.shape)
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         [output] = self._session.run({self._input: batch})

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_servers.serving import boxes
+from model_servers.serving.distribution_mean import fuse_distribution_mean
 from model_servers.serving.images import Pixels
 from model_servers.serving.runtime import Runtime
 from screener.errors import InvalidPack
@@ -40,7 +41,8 @@ class Yolo:
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         self.labels = pack.pack.class_names
         self._side = (pack.pack.input_size or (640, 640))[0]
-        self._session = runtime.session(pack.path_of(pack.pack.files[0].path))
+        path = pack.path_of(pack.pack.files[0].path)
+        self._session = runtime.session(path, cpu_rewritings=[fuse_distribution_mean])
         self._input = self._session.inputs[0].name
         channels = self._session.outputs[0].shape[1]
         if not self.labels:

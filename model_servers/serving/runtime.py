@@ -6,14 +6,14 @@ batch.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import onnxruntime
 
 from model_servers.serving.logs import FIELDS
-from model_servers.serving.session import CPU, CUDA, TENSORRT, Session
+from model_servers.serving.session import CPU, CUDA, TENSORRT, Rewriting, Session
 from model_servers.serving.settings import ProviderChoice, ServerSettings
 from screener.errors import ConfigurationError
 
@@ -44,18 +44,26 @@ class Runtime(NamedTuple):
     def on_gpu(self) -> bool:
         return self.provider != CPU
 
-    def session(self, path: Path, rewrite: Callable[[bytes], bytes] | None = None) -> Session:
+    def session(
+        self,
+        path: Path,
+        *,
+        rewritings: Sequence[Rewriting] = (),
+        cpu_rewritings: Sequence[Rewriting] = (),
+    ) -> Session:
         """Load an ONNX network.
 
         Args:
             path: its file.
-            rewrite: changes the file's bytes before they are loaded; they get large.
+            rewritings: change the network before it is loaded.
+            cpu_rewritings: further ones that help on a CPU only.
 
         Raises:
             InvalidPack: ONNX Runtime cannot load the file.
             ConfigurationError: the provider does not work on this machine.
         """
-        return Session(path, self.provider, rewrite)
+        chosen = [*rewritings, *(() if self.on_gpu else cpu_rewritings)]
+        return Session(path, self.provider, chosen)
 
 
 def choose_runtime(settings: ServerSettings) -> Runtime:

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -13,7 +12,6 @@ from ultralytics import YOLO
 from ultralytics.data.augment import LetterBox
 
 from local.packs.recipes.contract import Export, Job, Parity, Precision
-from local.packs.recipes.dfl import fuse_distribution_mean
 from local.packs.recipes.networks import Network, finish
 from local.packs.recipes.photographs import photographs
 
@@ -55,11 +53,6 @@ def export(job: Job) -> Export:
     )
     network = job.folder / job.network
     shutil.move(exported, network)
-    if job.precision is Precision.FP32:
-        # Half precision could not hold the exponentials, and a GPU gains nothing.
-        model_file = onnx.load(network)
-        fuse_distribution_mean(model_file)
-        onnx.save(model_file, network)
     version = importlib.metadata.version("ultralytics")
     metadata = {"names": str(dict(enumerate(names))), "task": "detect", "stride": "32"}
     finish(network, job.precision, metadata | {"exported_with": f"ultralytics {version}"})

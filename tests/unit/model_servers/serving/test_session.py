@@ -4,12 +4,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from model_servers.serving.errors import OutOfMemory
 from model_servers.serving.memory import FittingBatches
-from model_servers.serving.session import CPU, CUDA, Session
+from model_servers.serving.session import CPU, CUDA, Rewriting, Session
 from screener.errors import ConfigurationError, InvalidPack
 from tests.model_packs import package_folder
 
@@ -77,11 +78,26 @@ def test_a_real_network_gives_its_outputs_in_order() -> None:
     assert len(session.outputs) == 1
 
 
-def test_a_file_that_is_no_network_is_an_invalid_pack(tmp_path: Path) -> None:
+def set_batch_axis(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "rewritten"
+
+
+@pytest.mark.parametrize("rewritings", [[], [set_batch_axis]], ids=["as it is", "rewritten"])
+@pytest.mark.parametrize("kept", [0, 1, 1000, 1_000_000])
+def test_a_file_that_is_no_network_is_an_invalid_pack(
+    tmp_path: Path, kept: int, rewritings: list[Rewriting]
+) -> None:
     path = tmp_path / "network.onnx"
-    path.write_bytes(b"not a network")
+    path.write_bytes(NETWORK.read_bytes()[:kept])
     with pytest.raises(InvalidPack, match=r"network\.onnx"):
-        Session(path, CPU)
+        Session(path, CPU, rewritings)
+
+
+def test_a_rewriting_changes_the_network_and_not_the_file() -> None:
+    before = NETWORK.read_bytes()
+    session = Session(NETWORK, CPU, [set_batch_axis])
+    assert session.inputs[0].shape[0] == "rewritten"
+    assert NETWORK.read_bytes() == before
 
 
 def test_a_provider_that_does_not_start_here_is_named() -> None:
