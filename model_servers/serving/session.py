@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -16,7 +15,10 @@ from screener.errors import ConfigurationError, InvalidPack
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
-Rewriting = Callable[[onnx.ModelProto], None]
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Rewriting = Callable[["ModelProto"], None]
 """Changes a network in place, so that it runs faster and answers the same."""
 
 _ERRORS_ONLY = 3  # ONNX Runtime's log level; below it, known quirks of published models are noise
@@ -91,6 +93,9 @@ class Session:
         return session
 
     def _rewritten(self) -> bytes:
+        # Servers that rewrite nothing do not have it.
+        import onnx
+
         model = onnx.load(self._path, load_external_data=False)
         for rewrite in self._rewritings:
             rewrite(model)
