@@ -13,6 +13,7 @@ from importlib import resources
 
 import jinja2
 
+from local.report.consequences import consequences
 from local.report.edit_lists import flagged_segments
 from local.report.evidence import EvidenceFrame
 from local.report.masking import mask_terms
@@ -35,14 +36,16 @@ def render_report(
         masked: show flagged words as first letters and asterisks.
     """
     shown = mask_terms(document) if masked else document
-    segments = flagged_segments(shown)[:SHOWN_SEGMENTS]
-    duration_ms = _duration_ms(shown, segments)
+    flagged = flagged_segments(shown)
+    listed = flagged[:SHOWN_SEGMENTS]
+    segments = list(zip(listed, consequences(shown, listed), strict=True))
+    duration_ms = _duration_ms(shown, listed)
     return _template().render(
         document=shown,
         frames=frames,
         frame_of=_nearest(frames),
         segments=segments,
-        omitted_segments=len(flagged_segments(shown)) - len(segments),
+        omitted_segments=len(flagged) - len(listed),
         lanes=lanes(shown, segments, duration_ms) if shown.sampling else [],
         ticks=ticks(duration_ms),
         transcript=_transcript(shown),

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from screener.document import Document
+from screener.document import Decision, Document
 from screener.sections import Certainty, Segment
 from screener.taxonomy import Source
 
@@ -25,7 +25,8 @@ class Bar:
     left: str
     width: str
     kind: str
-    """"confirmed", "uncertain", "presence" or "speech"."""
+    """"presence", or the consequence: "reject", "review" or "approve"; with "uncertain" behind it
+    where that is so."""
     title: str
     segment: int | None
     """Number of the segment in the list below; None for mere presence."""
@@ -64,25 +65,28 @@ def ticks(duration_ms: int) -> list[Tick]:
     ]
 
 
-def lanes(document: Document, segments: Sequence[Segment], duration_ms: int) -> list[Lane]:
+def lanes(
+    document: Document, segments: Sequence[tuple[Segment, Decision]], duration_ms: int
+) -> list[Lane]:
     """The five lanes.
 
     Args:
         document: for presence, which has no segments.
-        segments: in the order of the list that the bars link to.
+        segments: in the order of the list that the bars link to, each with its consequence.
         duration_ms: what the whole width stands for.
     """
     bars: dict[Source, dict[str, list[Bar]]] = defaultdict(lambda: defaultdict(list))
-    for number, segment in enumerate(segments):
+    for number, (segment, decision) in enumerate(segments):
+        confirmed = segment.certainty is Certainty.CONFIRMED
         row = segment.labels[0] if segment.source is Source.KNOWN_FACES else segment.taxonomy[-1]
         bars[segment.source][row].append(
             Bar(
                 left=_percent(segment.start_ms, duration_ms),
                 width=_percent(max(1, segment.end_ms - segment.start_ms), duration_ms),
-                kind="confirmed" if segment.certainty is Certainty.CONFIRMED else "uncertain",
+                kind=decision.value + ("" if confirmed else " uncertain"),
                 title=f"{' > '.join(segment.taxonomy)}: {', '.join(segment.labels)}, "
                 f"{clock(segment.start_ms)} to {clock(segment.end_ms)}, "
-                f"{segment.certainty.value} {segment.confidence:.2f}",
+                f"{segment.certainty.value} {segment.confidence:.2f}, {decision.value}",
                 segment=number,
             )
         )
