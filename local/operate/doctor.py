@@ -1,6 +1,5 @@
 """What would go wrong at the first deploy, found before it costs anything. Changes nothing."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any
@@ -92,20 +91,29 @@ def _names(environment: Environment, _client: Clients) -> Iterator[Finding]:
     )
 
 
-def _quotas(environment: Environment, client: Clients) -> Iterator[Finding]:
-    wanted: Counter[str] = Counter()
+def wanted_instances(environment: Environment) -> dict[str, dict[Analyzer, int]]:
+    """The most instances that each endpoint may grow to, by instance type: what quotas must allow.
+
+    All analyzers count as long as none has an image and packs, as before a first deploy.
+    """
+    wanted: dict[str, dict[Analyzer, int]] = {}
     for analyzer in environment.deployed or list(Analyzer):
         for instance_type in environment.instance_types(analyzer):
-            wanted[instance_type] += environment.max_instances(analyzer)
+            most = environment.max_instances(analyzer)
+            wanted.setdefault(instance_type, {})[analyzer] = most
+    return wanted
+
+
+def _quotas(environment: Environment, client: Clients) -> Iterator[Finding]:
     allowed = {
-        quota["QuotaName"]: quota["Value"]
+        quota["QuotaName"]: quota
         for page in client("service-quotas")
         .get_paginator("list_service_quotas")
         .paginate(ServiceCode="sagemaker")
         for quota in page["Quotas"]
     }
-    for instance_type, count in sorted(wanted.items()):
-        name = f"{instance_type} for endpoint usage"
+    for instance_type, by_analyzer in sorted(wanted_instances(environment).items()):
+        name, count = f"{instance_type} for endpoint usage", sum(by_analyzer.values())
         if name not in allowed:
             yield Finding(
                 topic="quotas",
@@ -113,16 +121,28 @@ def _quotas(environment: Environment, client: Clients) -> Iterator[Finding]:
                 found=f"SageMaker has no quota {name!r} in {environment.region}",
                 remedy="this region does not offer the type: choose another in samconfig.toml",
             )
-        elif allowed[name] < count:
+            continue
+        quota = allowed[name]
+        if quota["Value"] < count:
+            wanted = " + ".join(
+                f"{analyzer.capitalize()}MaxInstances={most}"
+                for analyzer, most in by_analyzer.items()
+            )
             yield Finding(
                 topic="quotas",
                 verdict=Verdict.PROBLEM,
-                found=f"{name}: {allowed[name]:g} allowed, {count} wanted by …MaxInstances",
-                remedy="Service Quotas, SageMaker: request it now, it can take days",
+                found=f"{name}: {quota['Value']:g} allowed, {count} wanted by {wanted}",
+                remedy="ask for it, which can take days: aws service-quotas"
+                " request-service-quota-increase --service-code sagemaker"
+                f" --quota-code {quota['QuotaCode']} --desired-value {count}"
+                f" --region {environment.region}; or deploy with fewer:"
+                " docs/operate.md#with-a-smaller-quota",
             )
         else:
             yield Finding(
-                topic="quotas", verdict=Verdict.OK, found=f"{name}: {count} of {allowed[name]:g}"
+                topic="quotas",
+                verdict=Verdict.OK,
+                found=f"{name}: {count} of {quota['Value']:g}",
             )
 
 
