@@ -14,8 +14,9 @@ from local.operate import cost as costs
 from local.operate import replay as replays
 from local.operate import teardown as teardowns
 from local.operate.deploy import Deployer, Step, describe, run_in
-from local.operate.doctor import Verdict, examine
+from local.operate.doctor import examine
 from local.operate.environments import read_environment
+from local.operate.findings import Verdict
 from local.operate.prices import DEFAULT_INSTANCE, SPEEDS
 from local.operate.stacks import clients_in, stack_outputs
 from local.runs.terminal_text import safe

@@ -10,15 +10,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from local.operate.doctor import (
-    CHECKS,
-    Finding,
-    Verdict,
-    examine,
-    packs_problem,
-    wanted_instances,
-)
+from local.operate.doctor import CHECKS, examine, wanted_instances
 from local.operate.environments import Environment, read_environment
+from local.operate.findings import Finding, Verdict
+from local.operate.published_checks import packs_problem
 from local.operate.stacks import Clients
 from local.operate.templates import ROOT
 from screener import identity
