@@ -42,6 +42,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         # The cause is what Lambda reports, as JSON.
         ("raised", json.dumps(HOSTILE * 10)[1:-1]),
     ],
+    ids=["refused", "failed", "raised"],
 )
 def test_forty_failures_with_the_longest_causes_fit_into_the_state_and_are_all_reported(
     runs: dict[str, Any], mode: str, told: str
