@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from bench.file_sink import FileSink
 from screener.media import MediaFacts, MediaLimits, extract, probe
 from screener.media.facts import Extraction, ExtractionOrder
-from screener.media.sink import FileSink
 from screener.media.source import FileSource
 from screener.sampling import Sampling
 

@@ -4,7 +4,7 @@ import sys
 from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 from rich.console import Console
 from rich.text import Text
 
@@ -80,7 +80,12 @@ def main() -> None:
 
 
 def _fail(error: Exception, code: ExitCode) -> ExitCode:
-    Console(stderr=True, soft_wrap=True).print(Text(f"error: {safe_lines(error)}", style="red"))
+    told = f"error: {safe_lines(error)}"
+    if isinstance(error, NoCredentialsError):
+        told += (
+            ": `aws configure` sets them; `screener up --detach` prints those of the local stack"
+        )
+    Console(stderr=True, soft_wrap=True).print(Text(told, style="red"))
     return code
 
 

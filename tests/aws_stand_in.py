@@ -18,6 +18,30 @@ BUS = "default"
 _SESSION = boto3.Session("testing", "testing", region_name="us-east-1")
 
 
+def make_videos_table(dynamodb: Any) -> None:
+    """The table of videos, with its indexes."""
+    dynamodb.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"}
+            for name in ("video", "decision", "face_label", "processed_at")
+        ],
+        KeySchema=[{"AttributeName": "video", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [
+                    {"AttributeName": name, "KeyType": "HASH"},
+                    {"AttributeName": "processed_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index, name in (("by-decision", "decision"), ("by-face-label", "face_label"))
+        ],
+    )
+
+
 class StandIn:
     """Clients of a fresh account with what Screener needs in it."""
 
@@ -28,26 +52,7 @@ class StandIn:
         self._sqs = _SESSION.client("sqs")
         for bucket in (MEDIA_BUCKET, WORK_BUCKET):
             self.s3.create_bucket(Bucket=bucket)
-        self.dynamodb.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"}
-                for name in ("video", "decision", "face_label", "processed_at")
-            ],
-            KeySchema=[{"AttributeName": "video", "KeyType": "HASH"}],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": index,
-                    "KeySchema": [
-                        {"AttributeName": name, "KeyType": "HASH"},
-                        {"AttributeName": "processed_at", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-                for index, name in (("by-decision", "decision"), ("by-face-label", "face_label"))
-            ],
-        )
+        make_videos_table(self.dynamodb)
         self._queue = self._sqs.create_queue(QueueName="heard")["QueueUrl"]
         self.events.put_rule(Name="heard", EventPattern=json.dumps({"source": ["screener"]}))
         arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])

@@ -9,11 +9,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from screener.errors import ConfigurationError
 from screener.model import Message
 from screener.observations import Analyzer
-from screener.sampling import Sampling
 
 
 class Settings(BaseSettings):
-    """Base of every function's settings. Field `work_bucket` reads `WORK_BUCKET`."""
+    """Base of every function's settings. Field `work_bucket` reads `WORK_BUCKET`.
+
+    None has a default: template.yaml gives every one, so that a value is written down once.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
@@ -75,9 +77,3 @@ class AnalyzersSettings(WorkSettings):
         cls, value: dict[Analyzer, DeployedAnalyzer]
     ) -> dict[Analyzer, DeployedAnalyzer]:
         return {analyzer: value.get(analyzer, DeployedAnalyzer()) for analyzer in Analyzer}
-
-
-class SamplingSettings(WorkSettings):
-    """Adds the SAMPLING setting: JSON of `Sampling`; fields left out keep their defaults."""
-
-    sampling: Sampling = Sampling()

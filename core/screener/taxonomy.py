@@ -65,16 +65,6 @@ class Taxonomy:
         category = self.categories.get(path)
         return list(category.names) if category else [path]
 
-    def answered_by(self, path: str) -> list[Source]:
-        """Sources that can answer a category or something below it; empty when none can."""
-        found = {
-            source
-            for category in self.categories.values()
-            if is_within(category.path, path)
-            for source in (*category.labels, *category.by_policy)
-        }
-        return [source for source in Source if source in found]
-
     @property
     def _paths_by_label(self) -> Mapping[tuple[Source, str], str]:
         return _label_index(self)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from screener import collector, paces
 from screener.announcing import Channels, publish
+from screener.causes import shortened
 from screener.composing import judged_document, pipeline_run
 from screener.document import AnalysisState, Document
 from screener.messages import AggregationTask, DocumentWritten
@@ -19,7 +20,8 @@ from screener.settings import DeployedAnalyzer
 
 MENDABLE = AnalysisState.FAILED, AnalysisState.TIMED_OUT
 MAX_TEXTS_BYTES = 64 * 1024 * 1024
-_MAX_CAUSE_LENGTH = 1_000
+_SUMMARY_BYTES = 1_000
+"""Of a cause in the answer, which names four at most; the document has what the item said."""
 
 
 @collector.paused()
@@ -75,9 +77,10 @@ def aggregate(
         started_at=job.started_at,
     )
     failed = {
-        analyzer.value: (
-            f"{report.error.type}: {report.error.message}" if report.error else report.status.value
-        )[:_MAX_CAUSE_LENGTH]
+        analyzer.value: shortened(
+            f"{report.error.type}: {report.error.message}" if report.error else report.status.value,
+            _SUMMARY_BYTES,
+        )
         for analyzer, report in document.analyses.items()
         if report.status in MENDABLE
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
+from screener.causes import shortened
 from screener.errors import InvalidObservations
 from screener.messages import AnalysisError, AnalysisStatus, CollectTask, PollResult
 from screener.observation_store import check_frames
@@ -118,5 +119,5 @@ def _ended(status: AnalysisStatus, error_type: str, message: str, polls: int) ->
     return PollResult(
         status=status,
         polls=polls,
-        error=AnalysisError(type=error_type, message=message[:MAX_FAILURE_BYTES]),
+        error=AnalysisError(type=error_type, message=shortened(message)),
     )

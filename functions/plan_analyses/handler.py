@@ -20,8 +20,8 @@ logger = Logger()
 
 
 class PlanAnalysesSettings(AnalyzersSettings):
-    request_ttl_seconds: Annotated[int, Field(ge=60, le=21_600)] = 21_600
-    invocation_timeout_seconds: Annotated[int, Field(ge=1, le=3_600)] = 3_600
+    request_ttl_seconds: Annotated[int, Field(ge=60, le=21_600)]
+    invocation_timeout_seconds: Annotated[int, Field(ge=1, le=3_600)]
     table_name: str
 
 

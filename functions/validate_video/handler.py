@@ -1,28 +1,31 @@
 """ValidateVideo: is this object a video that can be screened, and in which time ranges?"""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
 
 from functions.validate_video.validate import VideoLimits, validate
 from screener import aws
 from screener.media import MediaLimits, warm_up
 from screener.messages import ValidationTask
 from screener.sampling import Sampling
-from screener.settings import SamplingSettings
+from screener.settings import WorkSettings
 
 logger = Logger()
 warm_up()
 
 
-class ValidateVideoSettings(SamplingSettings):
-    sampling_by_prefix: dict[str, Sampling] = {}
+class ValidateVideoSettings(WorkSettings):
+    sampling: Sampling
+    """JSON; fields left out keep their defaults."""
+    sampling_by_prefix: dict[str, Sampling]
     """Key prefix -> sampling that replaces the stack's; the longest prefix wins."""
-    max_video_bytes: int = 20_000_000_000
-    max_video_seconds: int = 6 * 3600
-    range_seconds: int = 900
+    max_video_bytes: Annotated[int, Field(ge=1)]
+    max_video_seconds: Annotated[int, Field(ge=1)]
+    range_seconds: Annotated[int, Field(ge=1)]
     """Longer videos are cut into ranges of about this length; see `ranges.py`."""
 
 

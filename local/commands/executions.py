@@ -39,7 +39,10 @@ def executions(
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many.", min=1)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON each.")] = False,
 ) -> None:
-    """List executions, newest first: of the stack that is up and of those before it."""
+    """List executions, newest first: of the stack that is up and of those before it.
+
+    Example: screener executions --limit 5
+    """
     records = list(islice(all_records(stack_folder().running()), limit))
     if as_json:
         for record in records:
@@ -79,7 +82,10 @@ def show(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
-    """Show one execution: its steps, its analyses, and its verdict. The newest that fits."""
+    """Show one execution: its steps, its analyses, and its verdict. The newest that fits.
+
+    Example: screener show clip.mp4
+    """
     stack = stack_folder().running()
     record = find_record(name, all_records(stack))
     if as_json:

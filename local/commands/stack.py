@@ -18,7 +18,7 @@ from screener.observations import Analyzer
 DEFAULT_PORT = 4580
 _LOOK_SECONDS = 0.5
 
-UP_HELP = f"""Keep the local stack running.
+UP_HELP = """Keep the local stack running.
 
 Prints the variables with which the `aws` command, boto3 and every other AWS client use it.
 Videos uploaded below the upload prefix are screened as they arrive.
@@ -27,7 +27,7 @@ Examples:
 
   screener up --detach
 
-  aws --endpoint-url http://127.0.0.1:{DEFAULT_PORT} s3 cp clip.mp4 s3://BUCKET/uploads/
+  (eval "$(screener up --detach)"; aws s3 cp clip.mp4 s3://screener-local-media-bucket/uploads/)
 """
 
 
@@ -63,7 +63,10 @@ def up(
 
 
 def down() -> None:
-    """End the stack that `screener up` started, with everything it runs."""
+    """End the stack that `screener up` started, with everything it runs.
+
+    Example: screener down
+    """
     folder = stack_folder()
     with folder.exclusive():
         running = folder.running()
@@ -77,7 +80,10 @@ def down() -> None:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
-    """Show the stack that is up; exit code 1 when none is."""
+    """Show the stack that is up; exit code 1 when none is.
+
+    Example: screener status
+    """
     running = stack_folder().running()
     if running is None:
         sys.stderr.write("no local stack is up. Start one: screener up --detach\n")
@@ -111,7 +117,10 @@ def logs(
     ] = None,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many of each.", min=1)] = 40,
 ) -> None:
-    """Print the ends of the logs of the last stack: its own, the functions', the model servers'."""
+    """Print the ends of the logs of the last stack: its own, the functions', the model servers'.
+
+    Example: screener logs faces --lines 100
+    """
     instance = stack_folder().latest_instance()
     found = [
         file

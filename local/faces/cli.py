@@ -81,7 +81,10 @@ def enroll(
 
 @app.command(name="list")
 def list_people(index: Index = None) -> None:
-    """List the known people."""
+    """List the known people.
+
+    Example: screener faces list
+    """
     known = read_index(index or default_index())
     if known is None:
         typer.echo("nobody: there is no index")
@@ -96,7 +99,10 @@ def list_people(index: Index = None) -> None:
 
 @app.command()
 def remove(label: str, index: Index = None) -> None:
-    """Take a person out of the index. What was observed of them stays; see `forget`."""
+    """Take a person out of the index. What was observed of them stays; see `forget`.
+
+    Example: screener faces remove "Ann Example"
+    """
     address = index or default_index()
     known = read_index(address)
     if known is None:

@@ -14,8 +14,9 @@ from local.operate import cost as costs
 from local.operate import replay as replays
 from local.operate import teardown as teardowns
 from local.operate.deploy import Deployer, Step, describe, run_in
-from local.operate.doctor import Verdict, examine
+from local.operate.doctor import examine
 from local.operate.environments import read_environment
+from local.operate.findings import Verdict
 from local.operate.prices import DEFAULT_INSTANCE, SPEEDS
 from local.operate.stacks import clients_in, stack_outputs
 from local.runs.terminal_text import safe
@@ -47,7 +48,10 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(env: EnvironmentName = "dev") -> None:
-    """Find what would go wrong at a deploy, before it costs anything. Changes nothing."""
+    """Find what would go wrong at a deploy, before it costs anything. Changes nothing.
+
+    Example: screener doctor --env prod
+    """
     worst = 0
     environment = read_environment(env, ROOT)
     for finding in examine(environment, clients_in(environment.region)):
@@ -63,7 +67,10 @@ def deploy(
         list[Step] | None, typer.Option("--only", help="Only these steps; may be repeated.")
     ] = None,
 ) -> None:
-    """Publish images and packs, deploy the stack, send a video through it."""
+    """Publish images and packs, deploy the stack, send a video through it.
+
+    Example: screener deploy --env dev --only stack --only smoke
+    """
     client = clients_in(read_environment(env, ROOT).region)
     Deployer(root=ROOT, home=home(), name=env, client=client, run=run_in(ROOT), say=_say).deploy(
         only or list(Step)
@@ -119,7 +126,10 @@ def cost(
     private_network: Annotated[bool, typer.Option("--private-network")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """What a stack costs: standing still, per video, per month. No AWS account needed."""
+    """What a stack costs: standing still, per video, per month. No AWS account needed.
+
+    Example: screener cost --videos-per-day 1000 --minutes 10
+    """
     types = dict.fromkeys(Analyzer, instance_type) if instance_type else DEFAULT_INSTANCE
     load = costs.Load(
         videos_per_day=videos_per_day,
@@ -174,7 +184,10 @@ def teardown(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete a stack on AWS, and say what is left that costs money."""
+    """Delete a stack on AWS, and say what is left that costs money.
+
+    Example: screener teardown --env dev
+    """
     environment = read_environment(env, ROOT)
     aws = clients_in(environment.region)
     cloudformation = aws("cloudformation")

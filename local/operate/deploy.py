@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from local.operate.doctor import Finding, Verdict, examine
+from local.operate.doctor import examine
 from local.operate.environments import (
     Environment,
     Published,
@@ -22,6 +22,7 @@ from local.operate.environments import (
     read_environment,
     read_published,
 )
+from local.operate.findings import Finding, Verdict
 from local.operate.smoke import Target, smoke
 from local.operate.stacks import Clients, stack_outputs
 from local.packs.publish import Target as PacksTarget

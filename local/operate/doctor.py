@@ -1,40 +1,19 @@
 """What would go wrong at the first deploy, found before it costs anything. Changes nothing."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from enum import StrEnum
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.operate.endpoint_types import present_types
 from local.operate.environments import Environment
+from local.operate.findings import Finding, Verdict
+from local.operate.published_checks import images, packs
 from local.operate.stacks import Clients
-from screener import identity
-from screener.model import Message
 from screener.observations import Analyzer
-from screener.packs import PACK_FILE, Pack
-from screener.storage import S3Location
 
 ENDPOINT_NAME_LIMIT = 63  # SageMaker: CreateEndpoint.EndpointName
 UNRESERVED_CONCURRENCY = 100  # Lambda keeps this many free of reservations
 NEW_ACCOUNT_CONCURRENCY = 10
-
-
-class Verdict(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-class Finding(Message):
-    """One answer."""
-
-    topic: str
-    verdict: Verdict
-    found: str
-    remedy: str = ""
-    """What to do; empty when there is nothing to do."""
 
 
 def examine(environment: Environment, client: Clients) -> Iterator[Finding]:
@@ -92,20 +71,29 @@ def _names(environment: Environment, _client: Clients) -> Iterator[Finding]:
     )
 
 
-def _quotas(environment: Environment, client: Clients) -> Iterator[Finding]:
-    wanted: Counter[str] = Counter()
+def wanted_instances(environment: Environment) -> dict[str, dict[Analyzer, int]]:
+    """The most instances that each endpoint may grow to, by instance type: what quotas must allow.
+
+    All analyzers count as long as none has an image and packs, as before a first deploy.
+    """
+    wanted: dict[str, dict[Analyzer, int]] = {}
     for analyzer in environment.deployed or list(Analyzer):
         for instance_type in environment.instance_types(analyzer):
-            wanted[instance_type] += environment.max_instances(analyzer)
+            most = environment.max_instances(analyzer)
+            wanted.setdefault(instance_type, {})[analyzer] = most
+    return wanted
+
+
+def _quotas(environment: Environment, client: Clients) -> Iterator[Finding]:
     allowed = {
-        quota["QuotaName"]: quota["Value"]
+        quota["QuotaName"]: quota
         for page in client("service-quotas")
         .get_paginator("list_service_quotas")
         .paginate(ServiceCode="sagemaker")
         for quota in page["Quotas"]
     }
-    for instance_type, count in sorted(wanted.items()):
-        name = f"{instance_type} for endpoint usage"
+    for instance_type, by_analyzer in sorted(wanted_instances(environment).items()):
+        name, count = f"{instance_type} for endpoint usage", sum(by_analyzer.values())
         if name not in allowed:
             yield Finding(
                 topic="quotas",
@@ -113,16 +101,28 @@ def _quotas(environment: Environment, client: Clients) -> Iterator[Finding]:
                 found=f"SageMaker has no quota {name!r} in {environment.region}",
                 remedy="this region does not offer the type: choose another in samconfig.toml",
             )
-        elif allowed[name] < count:
+            continue
+        quota = allowed[name]
+        if quota["Value"] < count:
+            wanted = " + ".join(
+                f"{analyzer.capitalize()}MaxInstances={most}"
+                for analyzer, most in by_analyzer.items()
+            )
             yield Finding(
                 topic="quotas",
                 verdict=Verdict.PROBLEM,
-                found=f"{name}: {allowed[name]:g} allowed, {count} wanted by …MaxInstances",
-                remedy="Service Quotas, SageMaker: request it now, it can take days",
+                found=f"{name}: {quota['Value']:g} allowed, {count} wanted by {wanted}",
+                remedy="ask for it, which can take days: aws service-quotas"
+                " request-service-quota-increase --service-code sagemaker"
+                f" --quota-code {quota['QuotaCode']} --desired-value {count}"
+                f" --region {environment.region}; or deploy with fewer:"
+                " docs/operate.md#with-a-smaller-quota",
             )
         else:
             yield Finding(
-                topic="quotas", verdict=Verdict.OK, found=f"{name}: {count} of {allowed[name]:g}"
+                topic="quotas",
+                verdict=Verdict.OK,
+                found=f"{name}: {count} of {quota['Value']:g}",
             )
 
 
@@ -217,86 +217,6 @@ def _key(environment: Environment, client: Clients) -> Iterator[Finding]:
         )
 
 
-def _images(environment: Environment, client: Clients) -> Iterator[Finding]:
-    for analyzer in Analyzer:
-        uri = environment.image_uri(analyzer)
-        if not uri:
-            yield _not_deployed(analyzer, "image")
-            continue
-        repository, _, digest = uri.partition("/")[2].partition("@")
-        ecr = client("ecr")
-        try:
-            ecr.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
-        except (
-            ecr.exceptions.ImageNotFoundException,
-            ecr.exceptions.RepositoryNotFoundException,
-        ):
-            yield Finding(
-                topic="images",
-                verdict=Verdict.PROBLEM,
-                found=f"{analyzer}: {uri} is not in ECR",
-                remedy="screener deploy --only images",
-            )
-        else:
-            yield Finding(topic="images", verdict=Verdict.OK, found=f"{analyzer}: {repository}")
-
-
-def _packs(environment: Environment, client: Clients) -> Iterator[Finding]:
-    for analyzer in Analyzer:
-        uri = environment.packs(analyzer)
-        if not uri:
-            yield _not_deployed(analyzer, "packs")
-            continue
-        problem = packs_problem(client("s3"), analyzer, uri)
-        yield Finding(
-            topic="packs",
-            verdict=Verdict.PROBLEM if problem else Verdict.OK,
-            found=f"{analyzer}: {problem or uri}",
-            remedy="screener deploy --only packs" if problem else "",
-        )
-
-
-def packs_problem(s3: Any, analyzer: Analyzer, uri: str) -> str:
-    """What is wrong with published packs; empty when every file is there in its size.
-
-    Weights are not downloaded: the prefix is the digest of every pack.json, which holds the
-    digest of every file, and the model server checks those when it starts.
-    """
-    location = S3Location.parse(uri)
-    pages = s3.get_paginator("list_objects_v2").paginate(
-        Bucket=location.bucket, Prefix=location.key
-    )
-    sizes = {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
-    found: list[tuple[str, str]] = []
-    for key in sizes:
-        folder, _, name = key.rpartition("/")
-        if name != PACK_FILE:
-            continue
-        pack = Pack.model_validate_json(
-            s3.get_object(Bucket=location.bucket, Key=key)["Body"].read()
-        )
-        if pack.analyzer is not analyzer:
-            return f"{key} is a pack for {pack.analyzer}"
-        for file in pack.files:
-            if sizes.get(f"{folder}/{file.path}") != file.size_bytes:
-                return f"{folder}/{file.path} is missing or not whole"
-        found.append((pack.role, pack.digest))
-    if not found:
-        return f"no pack below {uri}"
-    if identity.packs_digest(found) != location.key.rstrip("/").rpartition("/")[2]:
-        return f"the packs below {uri} are not those that its digest names"
-    return ""
-
-
-def _not_deployed(analyzer: Analyzer, what: str) -> Finding:
-    return Finding(
-        topic="images" if what == "image" else "packs",
-        verdict=Verdict.WARNING,
-        found=f"{analyzer}: no {what} given, so it is left out and nothing can be approved",
-        remedy="make deploy publishes both",
-    )
-
-
 CHECKS: dict[str, Callable[[Environment, Clients], Iterator[Finding]]] = {
     "credentials": _credentials,
     "names": _names,
@@ -305,6 +225,6 @@ CHECKS: dict[str, Callable[[Environment, Clients], Iterator[Finding]]] = {
     "concurrency": _concurrency,
     "media bucket": _media_bucket,
     "keys": _key,
-    "images": _images,
-    "packs": _packs,
+    "images": images,
+    "packs": packs,
 }

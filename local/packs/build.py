@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from local.packs.catalogue import CatalogueEntry, Recipe
 from local.packs.environment import last_lines
 from local.packs.errors import BuildFailed
-from local.packs.install import place, workspace, write_pack_file
+from local.packs.folders import place, workspace, write_pack_file
 from local.packs.places import packs_folder, scratch_folder
 from local.packs.recipes.contract import EXPORT_FILE, RANDOM_WEIGHTS, Export, Job, Precision
 from screener.observations import Analyzer

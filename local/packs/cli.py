@@ -30,7 +30,10 @@ def list_packs(
         bool, typer.Option("--markdown", help="The catalogue alone, as docs/packs.md has it.")
     ] = False,
 ) -> None:
-    """Show every pack: the catalogue's and this machine's own."""
+    """Show every pack: the catalogue's and this machine's own.
+
+    Example: screener packs list
+    """
     if as_markdown:
         typer.echo(catalogue_table(load_catalogue()))
         return
@@ -135,7 +138,10 @@ def use(
         list[str] | None, typer.Argument(help="ANALYZER.ROLE=PACK, or ANALYZER.ROLE= to undo.")
     ] = None,
 ) -> None:
-    """Choose between installed packs, for the local stack and `publish`; show what is used."""
+    """Choose between installed packs, for the local stack and `publish`; show what is used.
+
+    Example: screener packs use objects.detector=yolov8m
+    """
     home = Places().home
     try:
         if choices:
@@ -158,7 +164,10 @@ def verify(
         list[str] | None, typer.Argument(help="Installed packs; all of them by default.")
     ] = None,
 ) -> None:
-    """Hash every byte of installed packs and refuse what does not belong there."""
+    """Hash every byte of installed packs and refuse what does not belong there.
+
+    Example: screener packs verify
+    """
     root = packs_folder(Places().home)
     folders = [root / name for name in names or []] or sorted(
         path for path in root.glob("*") if path.is_dir()

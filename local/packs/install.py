@@ -1,17 +1,12 @@
 """Putting a pack into its folder: found or fetched, checked, then moved there in one step.
 
-A pack is made in a folder of its own below `scratch/` and renamed to `packs/<name>`, so a
-reader sees all of it or nothing. A lock per pack keeps two commands from fetching the same
-gigabytes; the rename would keep them from harming each other even without it.
+A lock per pack keeps two commands from fetching the same gigabytes; the move, which `folders.py`
+makes, would keep them from harming each other even without it.
 """
 
-import ast
 import hashlib
-import re
 import shutil
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +15,9 @@ from filelock import FileLock
 
 from local.packs import sources
 from local.packs.catalogue import Catalogue, CatalogueEntry, CatalogueFile
+from local.packs.class_names import class_names_of
 from local.packs.errors import DigestMismatch, PackUnavailable
+from local.packs.folders import place, workspace, write_pack_file
 from local.packs.places import packs_folder, scratch_folder
 from screener.errors import InvalidPack
 from screener.packs import (
@@ -261,36 +258,6 @@ def _describe(catalogue: Catalogue, entry: CatalogueEntry, folder: Path, origin:
     )
 
 
-def class_names_of(weights: Path) -> list[str]:
-    """Class names in the order of the outputs, as Ultralytics writes them into its exports.
-
-    Raises:
-        InvalidPack: not an ONNX model, or the names are not numbered from 0 without a gap.
-    """
-    # Imported here: it takes longer than all the rest of `pull` when nothing is to do.
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        session = onnxruntime.InferenceSession(
-            str(weights), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as cause:  # its errors share no base class
-        raise InvalidPack(f"{weights.name}: ONNX Runtime cannot load it: {cause}") from cause
-    text = session.get_modelmeta().custom_metadata_map.get("names")
-    if text is None:
-        return []
-    try:
-        names = ast.literal_eval(text)
-        return [str(names[number]) for number in range(len(names))]
-    except (ValueError, SyntaxError, KeyError, TypeError, IndexError) as cause:
-        raise InvalidPack(
-            f"{weights.name}: its class names cannot be read: {text[:200]}"
-        ) from cause
-
-
 def _check_pins(entry: CatalogueEntry, pack: Pack, pins: Mapping[str, str]) -> None:
     digests = {file.path: file.sha256 for file in pack.files}
     for path, expected in pins.items():
@@ -300,37 +267,3 @@ def _check_pins(entry: CatalogueEntry, pack: Pack, pins: Mapping[str, str]) -> N
             raise DigestMismatch(
                 f"{entry.name}: sha256 of {path} is {digests[path]}, expected {expected}"
             )
-
-
-@contextmanager
-def workspace(home: Path, name: str) -> Iterator[Path]:
-    """An empty folder on the file system of the packs, removed with what is left in it.
-
-    Only for the holder of the pack's lock: what a killed command left is removed first.
-    """
-    ours = re.compile(re.escape(name) + r"-[0-9a-f]{12}(-replaced)?")
-    for left in scratch_folder(home).glob(f"{name}-*"):
-        if left.is_dir() and ours.fullmatch(left.name):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = scratch_folder(home) / f"{name}-{uuid.uuid4().hex[:12]}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def write_pack_file(folder: Path, pack: Pack) -> None:
-    """Write `pack.json`."""
-    (folder / PACK_FILE).write_text(pack.model_dump_json(indent=2) + "\n")
-
-
-def place(made: Path, target: Path) -> None:
-    """Move a finished pack folder to its place, replacing an older one."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    old = made.with_name(f"{made.name}-replaced")
-    if target.exists():
-        # A folder that is not empty cannot be renamed over.
-        target.rename(old)
-    made.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

@@ -15,10 +15,10 @@ from fractions import Fraction
 
 import pytest
 
+from bench.file_sink import FileSink
 from screener.errors import InvalidVideo, RefusalCode
 from screener.media import MediaLimits, extract, probe
 from screener.media.facts import ExtractionOrder
-from screener.media.sink import FileSink
 from screener.media.source import FileSource
 from screener.sampling import Sampling, SamplingStrategy
 from tests.media_clips import Sound, steady, tone, write_clip

@@ -104,6 +104,12 @@ def test_a_function_gets_the_settings_it_reads_and_no_others(
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_template_alone_says_what_a_setting_is_worth(function: str) -> None:
+    fields = settings_of(function).model_fields.items()
+    assert [name for name, field in fields if not field.is_required()] == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_functions_settings_load_from_the_templates_defaults(
     monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:

@@ -5,7 +5,6 @@ S3 takes the parts of a multipart upload in any order, so the first part simply 
 temporary file, and memory stays at a few parts however long the video is.
 """
 
-from pathlib import Path
 from typing import Protocol
 
 HEAD_BYTES = 64 * 1024 * 1024
@@ -56,32 +55,3 @@ class Head:
         if offset < 0 or offset + len(data) > len(self.data):
             raise ValueError(f"bytes {offset}+{len(data)} are not kept open")
         self.data[offset : offset + len(data)] = data
-
-
-class FileSink:
-    """A local file, for the laptop and for benchmarks."""
-
-    def __init__(self, path: Path) -> None:
-        self.written_bytes = 0
-        self._path = path
-        self._head = Head()
-        self._rest = path.with_name(path.name + ".rest").open("w+b")
-
-    def append(self, data: bytes) -> None:
-        self.written_bytes += len(data)
-        self._rest.write(self._head.take(data))
-
-    def patch(self, offset: int, data: bytes) -> None:
-        self._head.patch(offset, data)
-
-    def finish(self, prefix: bytes = b"") -> None:
-        self._rest.seek(0)
-        with self._path.open("wb") as file:
-            file.write(prefix + self._head.data)
-            while block := self._rest.read(PART_BYTES):
-                file.write(block)
-        self.abort()
-
-    def abort(self) -> None:
-        self._rest.close()
-        Path(self._rest.name).unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from screener import taxonomy
+from tests.taxonomy_answers import answered_by
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "policy.md"
 START = "<!-- taxonomy: written by tests/unit/screener/test_taxonomy_docs.py --write -->\n"
@@ -16,7 +17,7 @@ def table() -> str:
     for path, category in tree.categories.items():
         if len(category.names) > 2:
             continue
-        answers = ", ".join(source.value for source in tree.answered_by(path)) or "nothing"
+        answers = ", ".join(source.value for source in answered_by(tree, path)) or "nothing"
         name = category.name if len(category.names) > 1 else f"**{category.name}**"
         lines.append(
             f"| {name} (`{path}`) | {category.managed or ''} | {answers} | {category.note or ''} |"

@@ -3,15 +3,19 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
-from local.operate.doctor import CHECKS, Finding, Verdict, examine, packs_problem
-from local.operate.environments import Environment
+from local.operate.doctor import CHECKS, examine, wanted_instances
+from local.operate.environments import Environment, read_environment
+from local.operate.findings import Finding, Verdict
+from local.operate.published_checks import packs_problem
 from local.operate.stacks import Clients
+from local.operate.templates import ROOT
 from screener import identity
 from screener.observations import Analyzer
 from screener.packs import Pack, PackFile
@@ -45,7 +49,7 @@ def stubbed(service: str, *answers: tuple[str, dict[str, Any]]) -> Clients:
 
 def quotas(**values: float) -> Clients:
     listed = [
-        {"QuotaName": f"{name} for endpoint usage", "Value": value}
+        {"QuotaName": f"{name} for endpoint usage", "QuotaCode": f"L-{name}", "Value": value}
         for name, value in values.items()
     ]
     return stubbed("service-quotas", ("list_service_quotas", {"Quotas": listed}))
@@ -79,8 +83,43 @@ def test_the_gpu_quota_is_summed_over_the_endpoints(environment: Environment) ->
     assert finding.verdict is Verdict.OK
     (finding,) = check("quotas", environment, quotas(**{"ml.g4dn.xlarge": 7.0}))
     assert finding.verdict is Verdict.PROBLEM
-    assert "7 allowed, 8 wanted" in finding.found
-    assert finding.remedy
+    assert "7 allowed, 8 wanted by ModerationMaxInstances=2 + FacesMaxInstances=2" in finding.found
+
+
+def test_a_quota_that_is_too_small_is_answered_with_the_request_to_type_and_a_way_without(
+    environment: Environment,
+) -> None:
+    (finding,) = check("quotas", environment, quotas(**{"ml.g4dn.xlarge": 0.0}))
+    request, _, rest = finding.remedy.partition("; or deploy with fewer: ")
+    command = request.partition(": aws ")[2].split()
+    asked = dict(zip(command[2::2], command[3::2], strict=True))
+    assert command[:2] == ["service-quotas", "request-service-quota-increase"]
+    assert asked == {
+        "--service-code": "sagemaker",
+        "--quota-code": "L-ml.g4dn.xlarge",
+        "--desired-value": "8",
+        "--region": "us-east-1",
+    }
+    page, _, anchor = rest.partition("#")
+    headings = [
+        line.strip("# ").lower().replace(" ", "-")
+        for line in (ROOT / page).read_text("utf-8").splitlines()
+        if line.startswith("#")
+    ]
+    assert anchor in headings
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_the_manual_names_the_quota_that_an_environment_of_this_checkout_needs(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "samconfig.toml").write_bytes((ROOT / "samconfig.toml").read_bytes())
+    wanted = wanted_instances(read_environment(name, tmp_path))
+    needed = ", ".join(
+        f"{sum(most.values())} of `{instance_type} for endpoint usage`"
+        for instance_type, most in wanted.items()
+    )
+    assert f"| `{name}` | {needed} |" in (ROOT / "docs" / "operate.md").read_text("utf-8")
 
 
 def test_only_endpoints_that_are_deployed_count(environment: Environment) -> None:

@@ -9,11 +9,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from local.packs.catalogue import Catalogue, CatalogueEntry, load_catalogue
+from local.packs.class_names import class_names_of
 from local.packs.errors import DigestMismatch, PackUnavailable
 from local.packs.install import (
     Outcome,
     Request,
-    class_names_of,
     discard_downloads,
     installed_pack,
     pull_pack,

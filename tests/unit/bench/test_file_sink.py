@@ -1,13 +1,14 @@
 import pytest
 
+from bench import file_sink
+from bench.file_sink import FileSink
 from screener.media import sink
-from screener.media.sink import FileSink
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     monkeypatch.setattr(sink, "HEAD_BYTES", 100)
-    monkeypatch.setattr(sink, "PART_BYTES", 50)
+    monkeypatch.setattr(file_sink, "_COPIED_BYTES", 50)
 
 
 def test_a_file_is_written_behind_its_prefix_with_its_beginning_corrected(tmp_path):
