@@ -75,7 +75,7 @@ def measure(samples: Sequence[Sample]) -> dict[str, Curve]:
     return curves
 
 
-def at_policy(curves: Mapping[str, Curve], policy: Policy) -> dict[str, Point]:
+def at_policy(curves: Mapping[str, Curve], policy: Policy) -> dict[str, Point | None]:
     """What a policy's thresholds do, each model for itself. For NudeNet the lowest threshold of
     any label stands, because the documents keep the highest score of all explicit labels."""
     thresholds = {"opennsfw2": policy.moderation.opennsfw2_threshold}
@@ -104,6 +104,7 @@ def _print(
     for column in ("model", "what", "threshold", "precision", "recall", "F1"):
         table.add_column(column, justify="left" if column in ("model", "what") else "right")
     policy_points = at_policy(curves, policy)
+    given = f"policy {policy.name}"
     for model, found in curves.items():
         rows: list[tuple[str, Point | None]] = [
             ("best F1", found.best),
@@ -111,10 +112,11 @@ def _print(
             (f"recall {recall:g}", found.for_recall(recall)),
         ]
         if model in policy_points:
-            rows.append((f"policy {policy.name}", policy_points[model]))
+            rows.append((given, policy_points[model]))
         for what, point in rows:
             if point is None:
-                table.add_row(model, what, "none reaches it", "", "", "")
+                nothing = "flags nothing" if what == given else "none reaches it"
+                table.add_row(model, what, nothing, "", "", "")
                 continue
             table.add_row(
                 model,

@@ -46,12 +46,10 @@ class Curve:
         """The highest F1; of several the highest threshold."""
         return max(self.points, key=lambda point: (point.f1, point.threshold))
 
-    def at(self, threshold: float) -> Point:
-        """What a given threshold does."""
+    def at(self, threshold: float) -> Point | None:
+        """What a given threshold does; None where it flags nothing, which has no precision."""
         reached = [point for point in self.points if point.threshold >= threshold]
-        if not reached:
-            return Point(threshold, 1.0, 0.0, 0)
-        return reached[-1]._replace(threshold=threshold)
+        return reached[-1]._replace(threshold=threshold) if reached else None
 
     def for_precision(self, wanted: float) -> Point | None:
         """The threshold with the most recall among those that reach a precision."""

@@ -42,8 +42,9 @@ def test_equal_scores_are_one_threshold():
     assert found.for_precision(0.9) is None
 
 
-def test_above_every_score_nothing_is_flagged():
-    assert known([0.2], [True]).at(0.9) == Point(0.9, 1.0, 0.0, 0)
+def test_above_every_score_nothing_is_flagged_and_nothing_has_a_precision():
+    assert known([0.2], [True]).at(0.9) is None
+    assert known([0.2], [True]).at(0.2) == Point(0.2, 1.0, 1.0, 1)
 
 
 def test_without_an_unsafe_sample_there_is_no_recall():
@@ -177,3 +178,10 @@ def test_a_missing_document_is_named(labels):
     labels.write_text("document,unsafe\nabsent.moderation.json,yes\n")
     result = run(labels)
     assert "absent.moderation.json" in str(result.exception)
+
+
+def test_a_policy_that_flags_nothing_is_said_to(tmp_path):
+    quiet = write_documents(tmp_path, [(True, [(0.3, 0.2)]), (False, [(0.1, 0.1)])])
+    assert "flags nothing" in run(quiet).output
+    models = json.loads(run(quiet, "--json").output)["models"]
+    assert models["nudenet"]["policy"] is None
