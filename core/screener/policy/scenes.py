@@ -24,6 +24,9 @@ from screener.sections import SceneReport, SceneScore, Segment
 from screener.taxonomy import Source
 
 CLIP = "clip"
+_STEEPEST = 1e6
+"""CLIP's training clips its logit scale at 100. Far above, and for what is no number, every score
+is NaN, and no threshold is ever reached."""
 
 
 class Scenes:
@@ -125,6 +128,8 @@ class Scenes:
             )
             self.unanswered_action = "screener policy use POLICY"
             return
+        if not 0 < scale < _STEEPEST:
+            raise InvalidObservations(f"CLIP's logit scale is {scale:g}")
         wanted = [vectors[prompt] for prompt in self._policy.prompts]
         try:
             size = len(decode_embedding(wanted[0]))

@@ -256,6 +256,19 @@ def test_scene_embeddings_of_several_sizes_fail_the_analysis():
     assert "CLIP" in judgement.analyses[Analyzer.OBJECTS].error.message
 
 
+@pytest.mark.parametrize("scale", [float("nan"), float("inf"), 1e39, 0.0, -100.0])
+def test_a_scale_that_makes_no_scores_fails_the_analysis_and_never_approves(scale):
+    vectors = {prompt: person_vector(i) for i, prompt in enumerate(BALANCED.scenes.prompts)}
+    seen = objects([{}] * 4, images=[vectors["a violent scene"]] * 4)
+    seen = seen.model_copy(update={"clip_logit_scale": scale})
+    given = material(seen, scene_texts=[text_embeddings(vectors)])
+    # Judging an archive leaves the details out, which alone notice a score that is no number.
+    for details in (True, False):
+        judgement = judge(given, BALANCED, None, details=details)
+        assert judgement.verdict.decision is Decision.REVIEW
+        assert judgement.analyses[Analyzer.OBJECTS].state is AnalysisState.FAILED
+
+
 def test_an_embedding_of_the_wrong_size_fails_the_analysis():
     odd = face(person_vector(0)[: DIMENSION - 2])
     judgement = judge(material(faces([[odd]])), NO_SCENES, None)
