@@ -438,6 +438,19 @@ def test_an_unusable_observation_is_removed_so_that_a_redrive_makes_it_anew(aws)
     assert left == {key_of(Analyzer.MODERATION), key_of(Analyzer.TRANSCRIPTION)}
 
 
+def test_observations_that_only_the_judge_finds_unusable_are_made_anew_by_a_redrive(aws):
+    short = face(person_vector(0)[:10])
+    store(aws, {**OBSERVATIONS, Analyzer.FACES: faces([[short]] * FRAMES)})
+    _, written = run(aws, task())
+    assert written.redrivable
+    assert "10 values instead of" in written.failed[Analyzer.FACES]
+    left = {
+        item["Key"]
+        for item in aws.s3.list_objects_v2(Bucket=WORK_BUCKET, Prefix="observations/")["Contents"]
+    }
+    assert left == {key_of(analyzer) for analyzer in Analyzer} - {key_of(Analyzer.FACES)}
+
+
 def test_scenes_are_scored_with_the_stored_embeddings_of_the_prompts(aws):
     policy = load_preset(Preset.BALANCED)
     vectors = {prompt: person_vector(i) for i, prompt in enumerate(policy.scenes.prompts)}

@@ -256,6 +256,17 @@ def test_scene_embeddings_of_several_sizes_fail_the_analysis():
     assert "CLIP" in judgement.analyses[Analyzer.OBJECTS].error.message
 
 
+def test_unusable_embeddings_of_the_prompts_leave_scenes_open_and_blame_no_frame():
+    vectors = {prompt: person_vector(i) for i, prompt in enumerate(BALANCED.scenes.prompts)}
+    seen = objects([{}] * 2, images=[person_vector(0)] * 2)
+    nothing = dict.fromkeys(vectors, person_vector(0) * 0)
+    judgement = judge(material(seen, scene_texts=[text_embeddings(nothing)]), BALANCED, None)
+    assert judgement.complete
+    assert judgement.objects.scene_classifications.status == "not_evaluated"
+    assert "prompts are not usable" in judgement.objects.scene_classifications.reason
+    assert judgement.verdict.decision is Decision.REVIEW
+
+
 @pytest.mark.parametrize("scale", [float("nan"), float("inf"), 1e39, 0.0, -100.0])
 def test_a_scale_that_makes_no_scores_fails_the_analysis_and_never_approves(scale):
     vectors = {prompt: person_vector(i) for i, prompt in enumerate(BALANCED.scenes.prompts)}
