@@ -15,13 +15,12 @@ from local.runs.records import ExecutionRecord, read_execution
 from local.stack.description import StackDescription
 from screener import identity
 from screener.errors import ScreenerError
-from screener.storage import DOCUMENT_SUFFIX, S3Location
+from screener.storage import DOCUMENT_SUFFIX, MAX_KEY_BYTES, S3Location
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
-MAX_KEY_BYTES = 1024
 SLOW_START_SECONDS = 20
 """An upload whose execution has not started by then is waiting for something."""
 
