@@ -44,6 +44,11 @@ AUDIO_OVERLAP_MS = 2_000
 """How far a range's audio reaches into its neighbours, so that no word is cut."""
 _WARM_UP_SECONDS = 1
 """Decoders of lossy audio need a few packets before their output is exact."""
+_FURTHER_BACK_SECONDS = (0, 10, 60, 600, 10**9)
+"""How much earlier than needed a key frame is sought, one after the other; at last from the
+beginning."""
+_BEFORE_ANYTHING = Fraction(-10)
+"""Time 0 is when the first picture is shown. It is decoded, and sought, a little earlier."""
 _BELIEVED_LATE_SECONDS = 60
 """A sound this much later than the end that probing found has a damaged time."""
 
@@ -217,12 +222,35 @@ class _Pass:
         if self._order.start_ms == 0:
             return
         needed = self._start - Fraction(AUDIO_OVERLAP_MS, 1000) - _WARM_UP_SECONDS
-        target = int(max(Fraction(0), needed + self._opened.origin) / self._base)
+        for further in _FURTHER_BACK_SECONDS:
+            time = max(_BEFORE_ANYTHING, needed - further)
+            # Formats without an index are sought by time alone, and end up anywhere in a group.
+            if not self._go_to(time) or time == _BEFORE_ANYTHING:
+                return
+            if self._comes_to_a_key_frame_in_time():
+                self._go_to(time)
+                return
+
+    def _go_to(self, time: Fraction) -> bool:
+        """Whether it could be done; otherwise we are where we were, which is the beginning."""
         try:
-            self._opened.container.seek(target, stream=self._opened.video)
+            self._opened.container.seek(
+                int((time + self._opened.origin) / self._base), stream=self._opened.video
+            )
         except av.FFmpegError:
-            # No index and no way to search: read from wherever we are, the beginning.
-            return
+            # No index and no way to search.
+            return False
+        self._packets = ClockedPackets(self._opened)
+        return True
+
+    def _comes_to_a_key_frame_in_time(self) -> bool:
+        """Whether decoding can begin before this range does. Reads on to find out."""
+        for packet, _, is_video in self._packets:
+            if is_video and packet.pts is not None:
+                is_late = self._seconds(packet.pts) > self._start
+                if is_late or packet.is_keyframe:
+                    return not is_late
+        return False
 
     # -- times -------------------------------------------------------------------------------
 

@@ -84,6 +84,23 @@ def test_frames_and_spans_of_all_ranges_are_those_of_the_whole(name, sampling, c
     ]
 
 
+@pytest.mark.parametrize("name", ["clip.ts", "clip.mpg", "clip.mkv", "clip.flv"])
+def test_a_range_that_begins_far_behind_a_key_frame_loses_nothing(name, tmp_path):
+    # The first format is sought by time alone, the second too, and both end up within a group.
+    mpeg2 = name.endswith("mpg")
+    clip = write_clip(
+        tmp_path / name,
+        steady(1_000),
+        codec="mpeg2video" if mpeg2 else "libx264",
+        options={"g": "250"} if mpeg2 else {**GROUPS, "g": "250", "sc_threshold": "0"},
+        time_base=Fraction(1, 25) if mpeg2 else Fraction(1, 1_000),
+    )
+    whole = extract_here(clip)
+    parts = [extract_here(clip, None, *span) for span in pairwise([0, 8_000, 15_000, 29_500, None])]
+    assert [number for part in parts for number in part.numbers] == whole.numbers
+    assert all(not part.result.losses for part in parts)
+
+
 @pytest.mark.parametrize("name", CLIPS)
 def test_sound_of_all_ranges_is_that_of_the_whole(name, clips):
     whole = extract_here(clips[name]).samples()
