@@ -79,6 +79,7 @@ def run(path, out, sampling=None):
                 width=facts.width,
                 height=facts.height,
                 threads=2,
+                counted_pictures=facts.counted_pictures,
             )
             frames, audio = FileSink(out / "frames"), FileSink(out / "audio")
             try:

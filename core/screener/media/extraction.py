@@ -101,12 +101,15 @@ class _Pass:
         self._packets = ClockedPackets(opened)
         self._kept: list[_Kept] = []
         self._counted_end = Fraction(0)
-        self._lost = self._damaged = self._refused = self._decoded = 0
+        self._lost = self._damaged = self._refused = self._decoded = self._untimed = 0
 
     def run(self) -> Extraction:
         with ThreadPoolExecutor(1, "sound") as sound_thread:
             self._sound = SoundLane(sound_thread, self._new_soundtrack())
-            seen = self._run_numbered() if self._opened.numbered else self._run_timed()
+            if self._opened.numbered or self._order.counted_pictures is not None:
+                seen = self._run_numbered()
+            else:
+                seen = self._run_timed()
             sound = self._sound.finish()
         if not self._kept and self._order.start_ms == 0:
             raise InvalidVideo(RefusalCode.UNDECODABLE, f"none of {seen} pictures could be decoded")
@@ -137,6 +140,7 @@ class _Pass:
         for packet in self._video_packets():
             pts = packet.pts
             if pts is None:
+                self._untimed += 1
                 continue
             # A new header within the stream reaches only the decoder that is given it.
             trusted = trusted and not packet.has_sidedata("new_extradata")
@@ -151,11 +155,16 @@ class _Pass:
 
     def _run_numbered(self) -> int:
         """Decode everything in order; see numbering.py."""
-        counter = FrameCounter(self._opened.frame_rate)
+        rate = self._opened.frame_rate
+        counted = None if self._opened.numbered else self._order.counted_pictures
+        if counted is not None:
+            # The rate is what the file says of itself; so many in so long is what it has.
+            rate = Fraction(counted * 1000, max(1, self._order.duration_ms))
+        counter = FrameCounter(rate)
         render = self._new_render()
         decoder = new_decoder(self._opened.video, self._order.limits, max(2, self._threads))
         for packet in chain(self._video_packets(), [None]):
-            if packet is not None and packet.dts is not None:
+            if packet is not None and packet.dts is not None and counted is None:
                 counter.sent(packet.dts * self._base + self._packets.first_shift)
             try:
                 frames = decoder.decode(packet)
@@ -171,7 +180,7 @@ class _Pass:
                     wanted = Wanted(shown.pts, shown.time, position)
                     kept = [(wanted, shown.pts, render(frame))]
                     self._collect(Decoded(kept, decoded=1, damaged=int(frame.is_corrupt)))
-        self._base = 1 / self._opened.frame_rate
+        self._base = 1 / rate
         self._counted_end = counter.end
         return counter.count
 
@@ -282,6 +291,7 @@ class _Pass:
         losses = {
             "corrupt_frames": self._lost + self._damaged,
             "corrupt_video_packets": self._refused,
+            "untimed_pictures": self._untimed,
             "corrupt_audio_packets": sound.refused_packets if sound else 0,
             "corrupt_audio_times": sound.refused_times if sound else 0,
             "unreadable_parts": self._packets.errors,

@@ -9,7 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from screener.sampling import Sampling, SamplingStrategy
-from tests.media_clips import X264, Sound, draw, extract_here, read_number, steady, tone, write_clip
+from tests.media_clips import (
+    X264,
+    Sound,
+    draw,
+    extract_here,
+    read_number,
+    steady,
+    tone,
+    without_times,
+    write_clip,
+)
 
 B_FRAMES = {"preset": "veryfast", "crf": "28", "bf": "3", "g": "24"}
 OPEN_GROUPS = {"preset": "veryfast", "bf": "3", "g": "12", "x264-params": "open-gop=1"}
@@ -183,6 +193,31 @@ def test_a_transport_stream_that_restarts_its_clock_is_seen_whole(tmp_path):
     extracted = extract_here(clip)
     assert extracted.numbers == [0, 25, 0, 25, 0, 25]
     assert extracted.times_ms == [0, 1000, 2000, 3000, 4000, 5000]
+
+
+def test_a_program_stream_in_which_few_pictures_have_a_time_is_seen_whole(tmp_path):
+    # Small pictures: several share a packet, and its one time.
+    extracted = extract_here(write_clip(tmp_path / "clip.mpg", steady(250)))
+    assert extracted.numbers == [0, 25, 50, 75, 100, 125, 150, 175, 200, 225]
+    assert extracted.times_ms == [number * 1000 for number in range(10)]
+    assert extracted.result.losses == {}
+
+
+@pytest.mark.parametrize("options", [X264, B_FRAMES], ids=["in order", "reordered"])
+def test_pictures_without_times_are_seen_or_a_loss_and_never_just_left_out(options, tmp_path):
+    timed = write_clip(
+        tmp_path / "timed.ts", steady(250), options=options, sounds=[Sound(tone(10))]
+    )
+    clip = tmp_path / "clip.ts"
+    clip.write_bytes(without_times(timed.read_bytes()))
+    extracted = extract_here(clip)
+    assert extracted.result.frames_seen == 250
+    assert extracted.result.losses == {}
+    assert len(extracted.numbers) >= 10
+    assert all(abs(number - 25 * place) < 5 for place, number in enumerate(extracted.numbers))
+    # Of a container whose every packet probing does not read nobody knows before.
+    surprised = extract_here(clip, counted_pictures=None)
+    assert surprised.result.losses["untimed_pictures"] == 249
 
 
 def test_a_stamp_of_one_frame_never_reaches_into_another(tmp_path):
