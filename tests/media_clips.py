@@ -171,6 +171,29 @@ def without_times(transport_stream: bytes) -> bytes:
     return bytes(data)
 
 
+def blocks(matroska: bytes) -> list[int]:
+    """Where the simple blocks of a file begin: track, two bytes of time, flags."""
+    found = []
+
+    def number(place: int, *, keeps_mark: bool) -> tuple[int, int]:
+        length = 9 - matroska[place].bit_length()
+        value = int.from_bytes(matroska[place : place + length])
+        return value if keeps_mark else value & ((1 << 7 * length) - 1), place + length
+
+    def walk(place: int, end: int) -> None:
+        while place < end:
+            name, place = number(place, keeps_mark=True)
+            size, place = number(place, keeps_mark=False)
+            if name in (0x18538067, 0x1F43B675):  # Segment, Cluster
+                walk(place, place + size)
+            elif name == 0xA3:
+                found.append(place)
+            place += size
+
+    walk(0, len(matroska))
+    return found
+
+
 @dataclass
 class Extracted:
     """An extraction's result with its outputs."""

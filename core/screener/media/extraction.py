@@ -31,10 +31,11 @@ from screener.media.decoding import (
     new_decoder,
 )
 from screener.media.facts import Extraction, ExtractionOrder
-from screener.media.groups import Coded, GroupPlanner, Job, Wanted
+from screener.media.groups import Coded, DisplayOrder, GroupPlanner, Job, Wanted
 from screener.media.numbering import FrameCounter
 from screener.media.packets import ClockedPackets
 from screener.media.sampler import EveryInterval, KeyFrames, Picker, RangePicker
+from screener.media.seeking import seek
 from screener.media.selection import Candidate, Selector, signature_of
 from screener.media.sound_lane import SoundLane
 from screener.media.soundtrack import SAMPLE_RATE, SoundSummary, Soundtrack
@@ -44,11 +45,6 @@ AUDIO_OVERLAP_MS = 2_000
 """How far a range's audio reaches into its neighbours, so that no word is cut."""
 _WARM_UP_SECONDS = 1
 """Decoders of lossy audio need a few packets before their output is exact."""
-_FURTHER_BACK_SECONDS = (0, 10, 60, 600, 10**9)
-"""How much earlier than needed a key frame is sought, one after the other; at last from the
-beginning."""
-_BEFORE_ANYTHING = Fraction(-10)
-"""Time 0 is when the first picture is shown. It is decoded, and sought, a little earlier."""
 _BELIEVED_LATE_SECONDS = 60
 """A sound this much later than the end that probing found has a damaged time."""
 
@@ -101,7 +97,8 @@ class _Pass:
         self._packets = ClockedPackets(opened)
         self._kept: list[_Kept] = []
         self._counted_end = Fraction(0)
-        self._lost = self._damaged = self._refused = self._decoded = self._untimed = 0
+        self._lost = self._damaged = self._refused = self._decoded = 0
+        self._untimed = self._disordered = 0
 
     def run(self) -> Extraction:
         with ThreadPoolExecutor(1, "sound") as sound_thread:
@@ -136,6 +133,9 @@ class _Pass:
         self, planner: GroupPlanner[Packet[VideoStream]]
     ) -> Iterator[Job[Packet[VideoStream]]]:
         trusted = keys_are_trusted(self._opened.video)
+        order = DisplayOrder()
+        # Files begin with a key frame, whatever their flags say of it. Transmissions need not.
+        begins = self._order.start_ms == 0 and not self._opened.discontinuous
         seen_key = False
         for packet in self._video_packets():
             pts = packet.pts
@@ -144,8 +144,17 @@ class _Pass:
                 continue
             # A new header within the stream reaches only the decoder that is given it.
             trusted = trusted and not packet.has_sidedata("new_extradata")
-            is_key = packet.is_keyframe and (trusted or not seen_key)
+            is_key = (packet.is_keyframe or begins) and (trusted or not seen_key)
+            begins = False
+            is_earlier = self._order.start_ms > 0 and self._seconds(pts) < self._start
+            if is_earlier:
+                # They belong to the range before; a search may end up among packets without times.
+                self._untimed = 0
             seen_key = seen_key or is_key
+            if not seen_key and not is_earlier and self._order.start_ms > 0:
+                self._lost += 1
+            if not packet.is_discard and order.is_broken_by(pts):
+                self._disordered += 1
             yield from planner.feed(
                 Coded(packet, pts, packet.size, is_key, is_shown=not packet.is_discard)
             )
@@ -228,38 +237,9 @@ class _Pass:
 
     def _seek(self) -> None:
         """Go to a key frame at or before everything that this range needs."""
-        if self._order.start_ms == 0:
-            return
-        needed = self._start - Fraction(AUDIO_OVERLAP_MS, 1000) - _WARM_UP_SECONDS
-        for further in _FURTHER_BACK_SECONDS:
-            time = max(_BEFORE_ANYTHING, needed - further)
-            # Formats without an index are sought by time alone, and end up anywhere in a group.
-            if not self._go_to(time) or time == _BEFORE_ANYTHING:
-                return
-            if self._comes_to_a_key_frame_in_time():
-                self._go_to(time)
-                return
-
-    def _go_to(self, time: Fraction) -> bool:
-        """Whether it could be done; otherwise we are where we were, which is the beginning."""
-        try:
-            self._opened.container.seek(
-                int((time + self._opened.origin) / self._base), stream=self._opened.video
-            )
-        except av.FFmpegError:
-            # No index and no way to search.
-            return False
-        self._packets = ClockedPackets(self._opened)
-        return True
-
-    def _comes_to_a_key_frame_in_time(self) -> bool:
-        """Whether decoding can begin before this range does. Reads on to find out."""
-        for packet, _, is_video in self._packets:
-            if is_video and packet.pts is not None:
-                is_late = self._seconds(packet.pts) > self._start
-                if is_late or packet.is_keyframe:
-                    return not is_late
-        return False
+        if self._order.start_ms > 0:
+            needed = self._start - Fraction(AUDIO_OVERLAP_MS, 1000) - _WARM_UP_SECONDS
+            self._packets = seek(self._opened, needed, self._start)
 
     # -- times -------------------------------------------------------------------------------
 
@@ -292,6 +272,7 @@ class _Pass:
             "corrupt_frames": self._lost + self._damaged,
             "corrupt_video_packets": self._refused,
             "untimed_pictures": self._untimed,
+            "disordered_pictures": self._disordered,
             "corrupt_audio_packets": sound.refused_packets if sound else 0,
             "corrupt_audio_times": sound.refused_times if sound else 0,
             "unreadable_parts": self._packets.errors,

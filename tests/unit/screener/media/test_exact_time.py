@@ -12,6 +12,7 @@ from screener.sampling import Sampling, SamplingStrategy
 from tests.media_clips import (
     X264,
     Sound,
+    blocks,
     draw,
     extract_here,
     read_number,
@@ -218,6 +219,34 @@ def test_pictures_without_times_are_seen_or_a_loss_and_never_just_left_out(optio
     # Of a container whose every packet probing does not read nobody knows before.
     surprised = extract_here(clip, counted_pictures=None)
     assert surprised.result.losses["untimed_pictures"] == 249
+
+
+@pytest.mark.parametrize("marked", ["none", "the last"])
+def test_a_file_whose_flags_name_no_key_frame_is_decoded_from_its_first_picture(marked, tmp_path):
+    options = {"preset": "ultrafast", "x265-params": "keyint=25:log-level=none"}
+    clip = write_clip(tmp_path / "clip.mkv", steady(100), codec="libx265", options=options)
+    data = bytearray(clip.read_bytes())
+    flags = [place + 3 for place in blocks(bytes(data))]
+    keys = [place for place in flags if data[place] & 0x80]
+    assert len(keys) == 4
+    for place in keys if marked == "none" else keys[:-1]:
+        data[place] &= 0x7F
+    clip.write_bytes(data)
+    extracted = extract_here(clip)
+    assert extracted.numbers == [0, 25, 50, 75]
+    assert extracted.result.losses == {}
+
+
+def test_pictures_at_times_that_were_over_are_a_loss(tmp_path):
+    clip = write_clip(tmp_path / "clip.mkv", steady(200), time_base=Fraction(1, 1000))
+    data = bytearray(clip.read_bytes())
+    # From the second half on, the clock is four seconds behind.
+    for place in blocks(bytes(data))[100:]:
+        time_ms = int.from_bytes(data[place + 1 : place + 3], signed=True)
+        data[place + 1 : place + 3] = (time_ms - 4_000).to_bytes(2, signed=True)
+    clip.write_bytes(data)
+    losses = extract_here(clip, duration_ms=4_000).result.losses
+    assert losses["disordered_pictures"] > 50
 
 
 def test_a_stamp_of_one_frame_never_reaches_into_another(tmp_path):
