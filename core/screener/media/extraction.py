@@ -275,6 +275,7 @@ class _Pass:
             "disordered_pictures": self._disordered,
             "corrupt_audio_packets": sound.refused_packets if sound else 0,
             "corrupt_audio_times": sound.refused_times if sound else 0,
+            "overlapping_audio_ms": _lost_to_overlaps_ms(sound),
             "unreadable_parts": self._packets.errors,
         }
         if self._end is None:
@@ -315,6 +316,13 @@ class _Pass:
             )
             for index, (kept, end) in enumerate(zip(self._kept, ends, strict=True))
         ]
+
+
+def _lost_to_overlaps_ms(sound: SoundSummary | None) -> int:
+    """0 where it is no more than what clocks that are set right from time to time overlap."""
+    if sound is None or sound.overlapping_samples <= SAMPLE_RATE + sound.samples // 100:
+        return 0
+    return sound.overlapping_samples * 1000 // SAMPLE_RATE
 
 
 def _picker(order: ExtractionOrder) -> Picker:

@@ -40,6 +40,8 @@ class SoundSummary:
     silent: bool = True
     refused_packets: int = 0
     refused_times: int = 0
+    overlapping_samples: int = 0
+    """Of the 16 kHz timeline, left out because the track had said something for that time."""
 
 
 class _Writer:
@@ -246,6 +248,8 @@ class Soundtrack:
         number = segment.first_output + segment.given
         segment.given += samples.size
         if number < self._position:
+            if self._position > self._start:
+                self.summary.overlapping_samples += min(samples.size, self._position - number)
             samples = samples[self._position - number :]
             number = self._position
         if self._end is not None:

@@ -249,6 +249,18 @@ def test_pictures_at_times_that_were_over_are_a_loss(tmp_path):
     assert losses["disordered_pictures"] > 50
 
 
+def test_sound_at_times_that_were_over_is_a_loss(tmp_path):
+    sound = Sound(tone(8))
+    clip = write_clip(tmp_path / "a.mkv", steady(200), time_base=Fraction(1, 1000), sounds=[sound])
+    data = bytearray(clip.read_bytes())
+    said = [place for place in blocks(bytes(data)) if data[place] == 0x82]  # track 2
+    for place in said[len(said) // 2 :]:
+        time_ms = int.from_bytes(data[place + 1 : place + 3], signed=True)
+        data[place + 1 : place + 3] = (time_ms - 4_000).to_bytes(2, signed=True)
+    clip.write_bytes(data)
+    assert 3_000 < extract_here(clip).result.losses["overlapping_audio_ms"] < 5_000
+
+
 def test_a_stamp_of_one_frame_never_reaches_into_another(tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", steady(40))
     for jpeg in extract_here(clip, Sampling(frames_per_second=25)).jpegs:
