@@ -208,6 +208,9 @@ class Soundtrack:
                 # Hours of silence would be written to get there.
                 self.summary.refused_times += 1
                 time = None
+        if time is not None and time < Fraction(self._start, SAMPLE_RATE):
+            # A search may end up within a packet; what is damaged here belongs to the range before.
+            self.summary.refused_packets = 0
         segment = self._segment
         if segment is None or not segment.is_continued_by(frame, time):
             self._end_segment()

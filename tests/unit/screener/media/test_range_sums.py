@@ -92,6 +92,7 @@ def test_a_range_that_begins_far_behind_a_key_frame_loses_nothing(name, tmp_path
         tmp_path / name,
         steady(1_000),
         codec="mpeg2video" if mpeg2 else "libx264",
+        sounds=[Sound(noise(40, 48_000), rate=48_000, codec="mp2" if mpeg2 else "aac")],
         options={"g": "250"} if mpeg2 else {**GROUPS, "g": "250", "sc_threshold": "0"},
         time_base=Fraction(1, 25) if mpeg2 else Fraction(1, 1_000),
     )
