@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -171,7 +172,8 @@ def upload_key(path: Path, stack: StackDescription) -> str:
 
 def document_path(video: Path, folder: Path | None, taken: set[Path]) -> Path:
     """Where a video's document goes: `<stem>.moderation.json`, or with the whole name where a
-    document of this run has that path already (`b.mov` beside `b.mp4`).
+    document of this run has that path already (`b.mov` beside `b.mp4`), or with a number where
+    one has that, too (`c/b.mp4` after `a/b.mp4` and `b/b.mp4` in one folder).
 
     Args:
         video: the file that was screened.
@@ -179,9 +181,10 @@ def document_path(video: Path, folder: Path | None, taken: set[Path]) -> Path:
         taken: paths of this run's documents so far; gets the new one.
     """
     folder = folder if folder is not None else video.parent
-    path = folder / f"{video.stem}{DOCUMENT_SUFFIX}"
-    if path in taken:
-        path = folder / f"{video.name}{DOCUMENT_SUFFIX}"
+    numbered = (f"{video.name}.{number}" for number in count(2))
+    names = chain((video.stem, video.name), numbered)
+    paths = (folder / f"{name}{DOCUMENT_SUFFIX}" for name in names)
+    path = next(path for path in paths if path not in taken)
     taken.add(path)
     return path
 
@@ -193,7 +196,8 @@ def write_document(path: Path, content: bytes) -> None:
         OSError: the folder cannot be made or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Without the document's own name, which may be as long as names can be.
+    partial = path.with_name(f".screener-{os.getpid()}.partial")
     try:
         partial.write_bytes(content)
         partial.replace(path)
