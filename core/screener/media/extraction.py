@@ -278,6 +278,8 @@ class _Pass:
             "overlapping_audio_ms": _lost_to_overlaps_ms(sound),
             "unreadable_parts": self._packets.errors,
         }
+        if self._order.start_ms == 0:
+            losses["unread_video_tracks"] = self._opened.other_videos
         if self._end is None:
             missing_ms = self._order.duration_ms - timeline.to_ms(self._data_end)
             losses["missing_ms"] = missing_ms if missing_ms > 1000 else 0

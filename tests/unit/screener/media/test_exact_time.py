@@ -3,8 +3,10 @@
 from fractions import Fraction
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -247,6 +249,25 @@ def test_pictures_at_times_that_were_over_are_a_loss(tmp_path):
     clip.write_bytes(data)
     losses = extract_here(clip, duration_ms=4_000).result.losses
     assert losses["disordered_pictures"] > 50
+
+
+def test_a_second_track_of_pictures_is_a_loss_because_a_player_may_show_it(tmp_path):
+    clip = tmp_path / "clip.mp4"
+    with av.open(str(clip), "w") as output:
+        tracks = [output.add_stream("libx264", rate=25, options=dict(X264)) for _ in range(2)]
+        for track in tracks:
+            track.width, track.height, track.pix_fmt = 160, 96, "yuv420p"
+        for number in range(50):
+            for track in tracks:
+                frame = VideoFrame.from_ndarray(draw(number), format="gray")
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                output.mux(track.encode(frame.reformat(format="yuv420p")))
+        for track in tracks:
+            output.mux(track.encode(None))
+    parts = [extract_here(clip, None, *span) for span in ((0, 1_000), (1_000, None))]
+    assert [part.numbers for part in parts] == [[0], [25]]
+    # Of the video, not of each of its ranges.
+    assert [part.result.losses for part in parts] == [{"unread_video_tracks": 1}, {}]
 
 
 def test_sound_at_times_that_were_over_is_a_loss(tmp_path):
