@@ -113,7 +113,7 @@ class ObjectClass(Message):
 
 class ObjectsPolicy(Message):
     min_confidence: Threshold = 0.25
-    """Detections below it are not reported at all."""
+    """Detections below it are not reported at all, unless a threshold of theirs is lower."""
     classes: dict[Text, ObjectClass] = {}
     """Classes that make findings; all others are only listed."""
     weapon_threshold: Threshold

@@ -188,6 +188,18 @@ def test_a_pack_that_knows_weapons_answers_true_or_false():
     assert armed.verdict.decision is Decision.REVIEW
 
 
+def test_a_threshold_below_what_is_reported_holds_all_the_same():
+    chosen = NO_SCENES.objects.model_copy(update={"weapon_threshold": 0.1})
+    assert chosen.weapon_threshold < chosen.min_confidence
+    policy = NO_SCENES.model_copy(update={"objects": chosen})
+    seen = objects([{"handgun": 0.2, "person": 0.2}] * 3, labels=["person", "handgun"])
+    judgement = judge(material(seen), policy, None)
+    assert judgement.verdict.decision is Decision.REVIEW
+    assert judgement.objects.weapon_detected is True
+    assert judgement.objects.detected_classes == ["handgun"]
+    assert [box.label for box in judgement.objects.per_frame[0].objects] == ["handgun"]
+
+
 def test_a_required_weapons_answer_stops_an_approval():
     rules = [Rule(category="violence.weapons", decision=Decision.REJECT)]
     policy = NO_SCENES.model_copy(update={"rules": rules})
