@@ -5,6 +5,7 @@ import pytest
 
 from functions.aggregate_results.aggregate import aggregate
 from screener import identity, scene_texts, storage
+from screener.document import Document
 from screener.errors import InvalidPolicy
 from screener.messages import (
     AggregationTask,
@@ -231,6 +232,19 @@ def test_cost_is_busy_time_at_the_instance_price(aws):
     document, _ = run(aws, task(), types)
     assert document.analyses[Analyzer.MODERATION].cost_usd == pytest.approx(0.736 * 1.8 / 3600)
     assert document.cost.total_usd == document.analyses[Analyzer.MODERATION].cost_usd
+
+
+@pytest.mark.parametrize("said", ["NaN", "Infinity", "1e999"])
+def test_a_time_that_is_no_number_leaves_a_document_that_can_be_read(aws, said):
+    seen = (
+        OBSERVATIONS[Analyzer.FACES].model_dump_json().replace('"total":900.0', f'"total":{said}')
+    )
+    assert said in seen
+    store(aws, OBSERVATIONS | {Analyzer.FACES: seen.encode()})
+    run(aws, task())
+    document = Document.model_validate(aws.document(DOCUMENT))
+    assert document.analyses[Analyzer.FACES].timings_ms == {}
+    assert document.analyses[Analyzer.MODERATION].timings_ms["total"] > 0
 
 
 def test_reused_observations_cost_nothing_again(aws):
