@@ -227,7 +227,9 @@ class _Pass:
             if is_video:
                 yield packet
             else:
-                self._sound.feed(packet, shift)
+                # Only ranges behind the first have others before them, and this takes time.
+                data_end = self._packets.end if self._order.start_ms else Fraction(0)
+                self._sound.feed(packet, shift, data_end)
                 if self._is_past_end():
                     return
 
@@ -275,6 +277,7 @@ class _Pass:
             "disordered_pictures": self._disordered,
             "corrupt_audio_packets": sound.refused_packets if sound else 0,
             "corrupt_audio_times": sound.refused_times if sound else 0,
+            "late_audio_packets": self._sound.given_up,
             "overlapping_audio_ms": _lost_to_overlaps_ms(sound),
             "unreadable_parts": self._packets.errors,
         }

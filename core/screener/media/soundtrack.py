@@ -165,6 +165,11 @@ class Soundtrack:
         return self._end is not None and self._position >= self._end
 
     @property
+    def start_time(self) -> Fraction:
+        """Start of the range in seconds."""
+        return Fraction(self._start, SAMPLE_RATE)
+
+    @property
     def end_time(self) -> Fraction | None:
         """End of the range in seconds."""
         return None if self._end is None else Fraction(self._end, SAMPLE_RATE)
@@ -208,7 +213,7 @@ class Soundtrack:
                 # Hours of silence would be written to get there.
                 self.summary.refused_times += 1
                 time = None
-        if time is not None and time < Fraction(self._start, SAMPLE_RATE):
+        if time is not None and time < self.start_time:
             # A search may end up within a packet; what is damaged here belongs to the range before.
             self.summary.refused_packets = 0
         segment = self._segment
