@@ -46,6 +46,7 @@ def run(path: Path, facts: MediaFacts, sampling: Sampling, keep: Path | None = N
         width=facts.width,
         height=facts.height,
         threads=len(os.sched_getaffinity(0)),
+        counted_pictures=facts.counted_pictures,
     )
     with TemporaryDirectory() as folder, FileSource(path) as source:
         frames = FileSink(keep or Path(folder) / "frames.tar")

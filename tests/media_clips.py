@@ -153,6 +153,47 @@ def steady(count: int, rate: Fraction | int = 25, start: Fraction = Fraction(0))
     return [start + number / Fraction(rate) for number in range(count)]
 
 
+def without_times(transport_stream: bytes) -> bytes:
+    """A transport stream whose pictures have no times, but for the first."""
+    data = bytearray(transport_stream)
+    seen_first = False
+    for start in range(0, len(data), 188):
+        begins_unit, control = data[start + 1] & 0x40, data[start + 3] >> 4 & 3
+        payload = start + 4 + (1 + data[start + 4] if control & 2 else 0)
+        is_picture = data[payload : payload + 3] == b"\0\0\1" and data[payload + 3] >> 4 == 0xE
+        if not begins_unit or not control & 1 or not is_picture:
+            continue
+        if seen_first:
+            data[payload + 7] &= 0x3F  # neither a PTS nor a DTS ...
+            end = payload + 9 + data[payload + 8]
+            data[payload + 9 : end] = b"\xff" * (end - payload - 9)  # ... stuffing in their place
+        seen_first = True
+    return bytes(data)
+
+
+def blocks(matroska: bytes) -> list[int]:
+    """Where the simple blocks of a file begin: track, two bytes of time, flags."""
+    found = []
+
+    def number(place: int, *, keeps_mark: bool) -> tuple[int, int]:
+        length = 9 - matroska[place].bit_length()
+        value = int.from_bytes(matroska[place : place + length])
+        return value if keeps_mark else value & ((1 << 7 * length) - 1), place + length
+
+    def walk(place: int, end: int) -> None:
+        while place < end:
+            name, place = number(place, keeps_mark=True)
+            size, place = number(place, keeps_mark=False)
+            if name in (0x18538067, 0x1F43B675):  # Segment, Cluster
+                walk(place, place + size)
+            elif name == 0xA3:
+                found.append(place)
+            place += size
+
+    walk(0, len(matroska))
+    return found
+
+
 @dataclass
 class Extracted:
     """An extraction's result with its outputs."""
@@ -214,8 +255,9 @@ def extract_here(
     start_ms: int = 0,
     end_ms: int | None = None,
     threads: int = 2,
+    **order: object,
 ) -> Extracted:
-    """Extract without a child process."""
+    """Extract without a child process. `order` replaces fields of the `ExtractionOrder`."""
     facts = probe_here(path)
     link = MemoryLink(path.read_bytes())
     result = extract(
@@ -230,6 +272,7 @@ def extract_here(
             width=facts.width,
             height=facts.height,
             threads=threads,
-        ),
+            counted_pictures=facts.counted_pictures,
+        ).model_copy(update=order),
     )
     return Extracted(result, link.jpegs, bytes(link.flac))

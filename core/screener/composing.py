@@ -1,5 +1,6 @@
 """Puts a judgement and the circumstances of its video together into the document."""
 
+import math
 from collections.abc import Mapping
 
 import screener
@@ -127,7 +128,10 @@ def _report(analyzer: Analyzer, item: AnalysisMaterial, instance_type: str) -> A
     for observations in item.observations:
         packs |= {(pack.role, pack.sha256): pack for pack in observations.packs}
         for stage, elapsed_ms in observations.timings_ms.items():
-            timings[stage] = round(timings.get(stage, 0.0) + elapsed_ms, 3)
+            total_ms = timings.get(stage, 0.0) + elapsed_ms
+            # What a server says of itself may be no number, and JSON has no other way to say that.
+            if math.isfinite(total_ms):
+                timings[stage] = round(total_ms, 3)
     # Reused observations were paid for by the run that made them.
     busy_ms = 0.0 if item.reused else timings.get("total", 0.0)
     return AnalysisReport(

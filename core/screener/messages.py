@@ -96,6 +96,8 @@ class ScreeningJob(Message):
     sampling: Sampling
     sampling_id: str
     ranges: Annotated[list[TimeRange], Field(min_length=1)]
+    counted_pictures: Annotated[int | None, Field(gt=0)] = None
+    """How many there are, where not every picture has a time of its own."""
     execution_arn: str
     started_at: str
     is_first_run: bool = False

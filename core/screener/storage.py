@@ -14,6 +14,9 @@ any bucket     packs/{analyzer}/{packs_digest}/{pack name}/pack.json and its fil
 
 from typing import NamedTuple, Self
 
+from screener import identity
+
+MAX_KEY_BYTES = 1024  # S3: an object key's UTF-8
 DOCUMENT_SUFFIX = ".moderation.json"
 POLICY_KEY = "config/policy.yaml"
 KNOWN_FACES_KEY = "config/known_faces.npz"
@@ -49,7 +52,7 @@ def document_key(video_key: str) -> str:
     # Not pathlib: it would collapse "a//b.mp4", which is a different S3 key from "a/b.mp4".
     folder, slash, name = video_key.rpartition("/")
     stem, dot, _ = name.rpartition(".")
-    return folder + slash + (stem if dot and stem else name) + DOCUMENT_SUFFIX
+    return _within_limit(folder + slash + (stem if dot and stem else name))
 
 
 def qualified_document_key(video_key: str) -> str:
@@ -57,7 +60,18 @@ def qualified_document_key(video_key: str) -> str:
 
     Used when the short name already belongs to another video (`b.mov` beside `b.mp4`).
     """
-    return video_key + DOCUMENT_SUFFIX
+    return _within_limit(video_key)
+
+
+def _within_limit(name: str) -> str:
+    """A document's key; of a name that leaves no room for the suffix, the beginning and a digest
+    of all of it. Without that, S3 would refuse the document after everything was analysed."""
+    key = name + DOCUMENT_SUFFIX
+    data = name.encode()
+    if len(data) + len(DOCUMENT_SUFFIX) <= MAX_KEY_BYTES:
+        return key
+    ending = f".{identity.digest_of(['document', name], identity.SHORT_ID_LENGTH)}{DOCUMENT_SUFFIX}"
+    return data[: MAX_KEY_BYTES - len(ending)].decode("utf-8", "ignore") + ending
 
 
 def media_prefix(video_id: str, sampling_id: str) -> str:

@@ -59,7 +59,6 @@ def aggregate(
             ],
         ),
     )
-    discard_unusable(channels.s3, work_bucket, material.analyses)
     judgement = judge(material, policy, known)
     document = judged_document(
         material,
@@ -85,6 +84,8 @@ def aggregate(
         if report.status in MENDABLE
     }
     published = publish(channels, document, edition)
+    # Once the document has said why: a retry of this step finds nothing any more.
+    discard_unusable(channels.s3, work_bucket, judgement.analyses)
     paces.remember(channels.dynamodb, channels.table_name, _measurements(task, analyses), deployed)
     return document, DocumentWritten(
         document=published.location.uri,

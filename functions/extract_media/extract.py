@@ -101,6 +101,7 @@ def _order(task: ExtractionTask, limits: MediaLimits, threads: int) -> Extractio
         width=video.width,
         height=video.height,
         threads=threads,
+        counted_pictures=task.job.counted_pictures,
     )
 
 

@@ -61,18 +61,20 @@ def reject(rejection: Rejection, s3: "S3Client", processed_at: str) -> tuple[Doc
 def _listed(rejection: Rejection, s3: "S3Client") -> DocumentVideo:
     """The object as the bucket's listing shows it: the function may not read videos.
 
-    Times and size are left out when another version is there by now; its own run tells them.
+    Times and size are left out when another version is there by now; its own run tells them. So
+    they are when only a version id is known: the listing does not say which version it shows.
     """
     request = rejection.request
     page = s3.list_objects_v2(Bucket=request.bucket, Prefix=request.key, MaxKeys=1)
     item = next((item for item in page.get("Contents", []) if item["Key"] == request.key), None)
     etag = (request.etag or "").strip('"') or None
-    if item is not None and etag in {None, item["ETag"].strip('"')}:
+    shown = item["ETag"].strip('"') if item is not None else None
+    if item is not None and (etag == shown or (etag is None and request.version_id is None)):
         return DocumentVideo(
             bucket=request.bucket,
             key=request.key,
             version_id=request.version_id,
-            etag=item["ETag"].strip('"'),
+            etag=shown,
             last_modified=item["LastModified"].isoformat(),
             size_bytes=item["Size"],
         )

@@ -102,6 +102,7 @@ def validate(
         sampling=chosen,
         sampling_id=chosen.sampling_id,
         ranges=plan_ranges(facts.duration_ms, limits.range_seconds, seekable=facts.seekable),
+        counted_pictures=facts.counted_pictures,
         execution_arn=task.execution_arn,
         started_at=now,
         is_first_run=_is_first_run(request, task.execution_arn),

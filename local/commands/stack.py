@@ -12,6 +12,7 @@ from rich.table import Table
 from local.commands.place import ROOT, home, stack_folder
 from local.runs.terminal_text import output_console, safe
 from local.stack.description import StackDescription
+from local.stack.instance import StackSilent
 from local.stack.launcher import StackProcess, stop_announced
 from screener.observations import Analyzer
 
@@ -69,7 +70,10 @@ def down() -> None:
     """
     folder = stack_folder()
     with folder.exclusive():
-        running = folder.running()
+        try:
+            running = folder.running()
+        except StackSilent as silent:
+            running = silent.stack
         if running is None:
             sys.stderr.write("no local stack is up\n")
             return

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,12 @@ from local.runs.records import ExecutionRecord, read_execution
 from local.stack.description import StackDescription
 from screener import identity
 from screener.errors import ScreenerError
-from screener.storage import DOCUMENT_SUFFIX, S3Location
+from screener.storage import DOCUMENT_SUFFIX, MAX_KEY_BYTES, S3Location
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
-MAX_KEY_BYTES = 1024
 SLOW_START_SECONDS = 20
 """An upload whose execution has not started by then is waiting for something."""
 
@@ -172,7 +172,8 @@ def upload_key(path: Path, stack: StackDescription) -> str:
 
 def document_path(video: Path, folder: Path | None, taken: set[Path]) -> Path:
     """Where a video's document goes: `<stem>.moderation.json`, or with the whole name where a
-    document of this run has that path already (`b.mov` beside `b.mp4`).
+    document of this run has that path already (`b.mov` beside `b.mp4`), or with a number where
+    one has that, too (`c/b.mp4` after `a/b.mp4` and `b/b.mp4` in one folder).
 
     Args:
         video: the file that was screened.
@@ -180,9 +181,10 @@ def document_path(video: Path, folder: Path | None, taken: set[Path]) -> Path:
         taken: paths of this run's documents so far; gets the new one.
     """
     folder = folder if folder is not None else video.parent
-    path = folder / f"{video.stem}{DOCUMENT_SUFFIX}"
-    if path in taken:
-        path = folder / f"{video.name}{DOCUMENT_SUFFIX}"
+    numbered = (f"{video.name}.{number}" for number in count(2))
+    names = chain((video.stem, video.name), numbered)
+    paths = (folder / f"{name}{DOCUMENT_SUFFIX}" for name in names)
+    path = next(path for path in paths if path not in taken)
     taken.add(path)
     return path
 
@@ -194,7 +196,8 @@ def write_document(path: Path, content: bytes) -> None:
         OSError: the folder cannot be made or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Without the document's own name, which may be as long as names can be.
+    partial = path.with_name(f".screener-{os.getpid()}.partial")
     try:
         partial.write_bytes(content)
         partial.replace(path)

@@ -101,7 +101,6 @@ def screen(
     Raises:
         NotAcceptable: one of the paths cannot be uploaded; nothing was then.
         StackLost: the stack stopped answering.
-        OSError: a document cannot be written.
     """
     services = Services(stack.endpoint_url)
     screenings = [Screening(path, stack, services.s3, services.stepfunctions) for path in paths]
@@ -144,7 +143,11 @@ def _outcome(screening: Screening, out: Path | None, taken: set[Path]) -> RunOut
     path = None
     if content is not None:
         path = document_path(screening.path, out, taken)
-        write_document(path, content)
+        try:
+            write_document(path, content)
+        except OSError as cause:
+            # The others have their documents all the same.
+            error, path = f"{path}: {cause.strerror}", None
         if document is None:
             error = error or "the document does not follow its schema"
     elif error is None:
@@ -171,9 +174,12 @@ def _reported(outcome: RunOutcome, services: Services, stack: StackDescription) 
     name = outcome.document_path.name.removesuffix(DOCUMENT_SUFFIX)
     target = outcome.document_path.with_name(f"{name}.report.html")
     bundles = s3_bundles(services.s3, stack.work_bucket, document)
-    return outcome.model_copy(
-        update={"report_path": write_report(document, target, open_bundle=bundles)}
-    )
+    try:
+        report = write_report(document, target, open_bundle=bundles)
+    except OSError as cause:
+        error = outcome.error or f"{target}: {cause.strerror}"
+        return outcome.model_copy(update={"error": error, "exit_code": ExitCode.INTERNAL})
+    return outcome.model_copy(update={"report_path": report})
 
 
 def _unfinished(screening: Screening) -> str:

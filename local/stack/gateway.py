@@ -211,6 +211,9 @@ def _foreign(environ: Mapping[str, Any]) -> str | None:
     host = environ.get("HTTP_HOST", "")
     if not _LOCAL_HOST.match(host):
         return f"this endpoint is {HOST}, not {host[:100]!r}"
+    # Pictures, scripts and links of a page name no origin; browsers say where they come from.
+    if environ.get("HTTP_SEC_FETCH_SITE") == "cross-site":
+        return "no access from other sites"
     origin = environ.get("HTTP_ORIGIN")
     if origin is not None and not _LOCAL_HOST.match(urlsplit(origin).netloc):
         return f"no access from {origin[:100]!r}"

@@ -35,6 +35,17 @@ class StackBusy(ScreenerError):
     """Another command is starting or stopping the stack at this moment."""
 
 
+class StackSilent(ScreenerError):
+    """The stack that is up does not answer: it is paused, or has too much to do."""
+
+    def __init__(self, stack: StackDescription) -> None:
+        super().__init__(
+            f"the stack that is up (process {stack.pid}) does not answer. Try again; "
+            "`screener down` ends it"
+        )
+        self.stack = stack
+
+
 class StackFolder:
     """The folder of one checkout's stacks.
 
@@ -63,7 +74,11 @@ class StackFolder:
         return next(iter(self._instances()), None)
 
     def running(self) -> StackDescription | None:
-        """The stack that is up. A state file that no stack answers for is removed."""
+        """The stack that is up. A state file that no stack answers for is removed.
+
+        Raises:
+            StackSilent: its process lives and does not answer.
+        """
         try:
             noted = StackDescription.model_validate_json(self.state_file.read_bytes())
         except FileNotFoundError:
@@ -72,10 +87,12 @@ class StackFolder:
             self.state_file.unlink(missing_ok=True)
             return None
         answering = ask(noted.endpoint_url)
-        if answering is None or answering.instance != noted.instance:
-            self.state_file.unlink(missing_ok=True)
-            return None
-        return noted
+        if answering is not None and answering.instance == noted.instance:
+            return noted
+        if answering is None and _is_locked(noted.folder):
+            raise StackSilent(noted)
+        self.state_file.unlink(missing_ok=True)
+        return None
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -114,12 +131,10 @@ def alive(folder: Path) -> Iterator[None]:
 
 def is_alive(folder: Path) -> bool:
     """Whether a stack process uses the folder, or is about to."""
-    try:
-        with (folder / _ALIVE).open() as file:
-            return not _lock(file.fileno())
-    except FileNotFoundError:
-        # Just made, or left by a start that failed; the first is decided within a minute.
-        return time.time() - folder.stat().st_mtime < 60
+    if (folder / _ALIVE).exists():
+        return _is_locked(folder)
+    # Just made, or left by a start that failed; the first is decided within a minute.
+    return time.time() - folder.stat().st_mtime < 60
 
 
 def ask(endpoint_url: str) -> StackDescription | None:
@@ -130,6 +145,15 @@ def ask(endpoint_url: str) -> StackDescription | None:
             return StackDescription.model_validate_json(answer.read(1_000_000))
     except (OSError, ValueError):
         return None
+
+
+def _is_locked(folder: Path) -> bool:
+    """Whether the process of the folder's instance lives."""
+    try:
+        with (folder / _ALIVE).open() as file:
+            return not _lock(file.fileno())
+    except OSError:
+        return False
 
 
 def _lock(descriptor: int) -> bool:

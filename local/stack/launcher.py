@@ -123,8 +123,8 @@ class StackProcess:
 def stop_announced(stack: StackDescription, folder: StackFolder) -> None:
     """End a stack that another process started.
 
-    It is asked by the id in its own answer, moments ago, so the signal reaches the stack and
-    not a process that inherited its id.
+    It is asked by the id in its own answer, moments ago, or while it holds the lock of its folder,
+    so the signal reaches the stack and not a process that inherited its id.
     """
     os.kill(stack.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS

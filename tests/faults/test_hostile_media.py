@@ -53,6 +53,7 @@ LOSSES = {
     "truncated.mkv": {"missing_ms"},
     "corrupt_frames.mp4": {"corrupt_frames"},
     "corrupt_index.mp4": {"missing_ms"},
+    "many_streams.mkv": {"unread_video_tracks"},
 }
 SIZES = {
     "rotated_90.mp4": (360, 640),
@@ -79,6 +80,7 @@ def run(path, out, sampling=None):
                 width=facts.width,
                 height=facts.height,
                 threads=2,
+                counted_pictures=facts.counted_pictures,
             )
             frames, audio = FileSink(out / "frames"), FileSink(out / "audio")
             try:
@@ -137,7 +139,8 @@ def test_losses_are_stated_where_something_was_lost_and_nowhere_else(awkward):
         if isinstance(outcome, InvalidVideo):
             continue
         losses = set(outcome[1].losses)
-        if not losses >= LOSSES.get(name, set()) or (made[name] == "video" and losses):
+        expected = LOSSES.get(name, set())
+        if not losses >= expected or (made[name] == "video" and losses != expected):
             wrong[name] = outcome[1].losses
     assert wrong == {}
 

@@ -51,6 +51,23 @@ def test_json_is_one_line_per_video_and_videos_of_one_stem_get_two_documents(
     assert [Path(key).name for key in keys] == ["same.mp4", "same.mov", "broken.mp4"]
 
 
+def test_a_document_that_cannot_be_written_costs_the_others_nothing(
+    command: Command, stack: Stack, tmp_path: Path
+) -> None:
+    for name in ("first.mp4", "second.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "out" / "first.moderation.json").mkdir(parents=True)
+    ran = command(
+        "run", tmp_path / "first.mp4", tmp_path / "second.mp4", "--out", tmp_path / "out", "--json"
+    )
+    first, second = (json.loads(line) for line in ran.stdout.splitlines())
+    assert ran.returncode == first["exit_code"] == 70
+    assert (first["document_path"], first["document"]["status"]) == (None, "invalid")
+    assert "first.moderation.json" in first["error"]
+    assert (second["exit_code"], second["error"]) == (4, None)
+    assert Path(second["document_path"]).is_file()
+
+
 def test_executions_and_show_tell_what_ran(command: Command, stack: Stack, tmp_path: Path) -> None:
     video = tmp_path / "shown.mp4"
     video.write_bytes(b"")

@@ -4,7 +4,7 @@ The demuxer gets a file object, no name and no protocol, and only demuxers of se
 formats may look at it: playlists, concat scripts and image sequences are not among them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -68,6 +68,12 @@ class OpenVideo:
     audio: AudioStream | None
     origin: Fraction
     """The container's start in seconds: time 0 of the timeline."""
+
+    @property
+    def other_videos(self) -> int:
+        """Further tracks of moving pictures that were found so far. Players differ in which one
+        they show, so what they hold is as good as shown."""
+        return len(_moving(self.container.streams.video)) - 1
 
     @property
     def discontinuous(self) -> bool:
@@ -213,8 +219,7 @@ def choose_audio(tracks: list[AudioStream], language: str | None) -> AudioStream
 def _choose_video(
     tracks: list[VideoStream], limits: MediaLimits, log: list[tuple[int, str, str]]
 ) -> VideoStream:
-    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
-    moving = [track for track in tracks if not track.disposition & pictures]
+    moving = _moving(tracks)
     if not moving:
         what = "only a cover picture" if tracks else "no video stream"
         raise InvalidVideo(RefusalCode.NO_VIDEO_STREAM, f"the file has {what}")
@@ -240,6 +245,11 @@ def _choose_video(
     if not width * height:
         refuse_logged_size(log, limits)
     return chosen
+
+
+def _moving(tracks: Iterable[VideoStream]) -> list[VideoStream]:
+    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [track for track in tracks if not track.disposition & pictures]
 
 
 def too_many_pixels(width: int, height: int, limits: MediaLimits) -> InvalidVideo:

@@ -31,10 +31,11 @@ from screener.media.decoding import (
     new_decoder,
 )
 from screener.media.facts import Extraction, ExtractionOrder
-from screener.media.groups import Coded, GroupPlanner, Job, Wanted
+from screener.media.groups import Coded, DisplayOrder, GroupPlanner, Job, Wanted
 from screener.media.numbering import FrameCounter
 from screener.media.packets import ClockedPackets
 from screener.media.sampler import EveryInterval, KeyFrames, Picker, RangePicker
+from screener.media.seeking import seek
 from screener.media.selection import Candidate, Selector, signature_of
 from screener.media.sound_lane import SoundLane
 from screener.media.soundtrack import SAMPLE_RATE, SoundSummary, Soundtrack
@@ -97,11 +98,15 @@ class _Pass:
         self._kept: list[_Kept] = []
         self._counted_end = Fraction(0)
         self._lost = self._damaged = self._refused = self._decoded = 0
+        self._untimed = self._disordered = 0
 
     def run(self) -> Extraction:
         with ThreadPoolExecutor(1, "sound") as sound_thread:
             self._sound = SoundLane(sound_thread, self._new_soundtrack())
-            seen = self._run_numbered() if self._opened.numbered else self._run_timed()
+            if self._opened.numbered or self._order.counted_pictures is not None:
+                seen = self._run_numbered()
+            else:
+                seen = self._run_timed()
             sound = self._sound.finish()
         if not self._kept and self._order.start_ms == 0:
             raise InvalidVideo(RefusalCode.UNDECODABLE, f"none of {seen} pictures could be decoded")
@@ -128,15 +133,28 @@ class _Pass:
         self, planner: GroupPlanner[Packet[VideoStream]]
     ) -> Iterator[Job[Packet[VideoStream]]]:
         trusted = keys_are_trusted(self._opened.video)
+        order = DisplayOrder()
+        # Files begin with a key frame, whatever their flags say of it. Transmissions need not.
+        begins = self._order.start_ms == 0 and not self._opened.discontinuous
         seen_key = False
         for packet in self._video_packets():
             pts = packet.pts
             if pts is None:
+                self._untimed += 1
                 continue
             # A new header within the stream reaches only the decoder that is given it.
             trusted = trusted and not packet.has_sidedata("new_extradata")
-            is_key = packet.is_keyframe and (trusted or not seen_key)
+            is_key = (packet.is_keyframe or begins) and (trusted or not seen_key)
+            begins = False
+            is_earlier = self._order.start_ms > 0 and self._seconds(pts) < self._start
+            if is_earlier:
+                # They belong to the range before; a search may end up among packets without times.
+                self._untimed = 0
             seen_key = seen_key or is_key
+            if not seen_key and not is_earlier and self._order.start_ms > 0:
+                self._lost += 1
+            if not packet.is_discard and order.is_broken_by(pts):
+                self._disordered += 1
             yield from planner.feed(
                 Coded(packet, pts, packet.size, is_key, is_shown=not packet.is_discard)
             )
@@ -146,11 +164,16 @@ class _Pass:
 
     def _run_numbered(self) -> int:
         """Decode everything in order; see numbering.py."""
-        counter = FrameCounter(self._opened.frame_rate)
+        rate = self._opened.frame_rate
+        counted = None if self._opened.numbered else self._order.counted_pictures
+        if counted is not None:
+            # The rate is what the file says of itself; so many in so long is what it has.
+            rate = Fraction(counted * 1000, max(1, self._order.duration_ms))
+        counter = FrameCounter(rate)
         render = self._new_render()
         decoder = new_decoder(self._opened.video, self._order.limits, max(2, self._threads))
         for packet in chain(self._video_packets(), [None]):
-            if packet is not None and packet.dts is not None:
+            if packet is not None and packet.dts is not None and counted is None:
                 counter.sent(packet.dts * self._base + self._packets.first_shift)
             try:
                 frames = decoder.decode(packet)
@@ -166,7 +189,7 @@ class _Pass:
                     wanted = Wanted(shown.pts, shown.time, position)
                     kept = [(wanted, shown.pts, render(frame))]
                     self._collect(Decoded(kept, decoded=1, damaged=int(frame.is_corrupt)))
-        self._base = 1 / self._opened.frame_rate
+        self._base = 1 / rate
         self._counted_end = counter.end
         return counter.count
 
@@ -204,7 +227,9 @@ class _Pass:
             if is_video:
                 yield packet
             else:
-                self._sound.feed(packet, shift)
+                # Only ranges behind the first have others before them, and this takes time.
+                data_end = self._packets.end if self._order.start_ms else Fraction(0)
+                self._sound.feed(packet, shift, data_end)
                 if self._is_past_end():
                     return
 
@@ -214,15 +239,9 @@ class _Pass:
 
     def _seek(self) -> None:
         """Go to a key frame at or before everything that this range needs."""
-        if self._order.start_ms == 0:
-            return
-        needed = self._start - Fraction(AUDIO_OVERLAP_MS, 1000) - _WARM_UP_SECONDS
-        target = int(max(Fraction(0), needed + self._opened.origin) / self._base)
-        try:
-            self._opened.container.seek(target, stream=self._opened.video)
-        except av.FFmpegError:
-            # No index and no way to search: read from wherever we are, the beginning.
-            return
+        if self._order.start_ms > 0:
+            needed = self._start - Fraction(AUDIO_OVERLAP_MS, 1000) - _WARM_UP_SECONDS
+            self._packets = seek(self._opened, needed, self._start)
 
     # -- times -------------------------------------------------------------------------------
 
@@ -254,10 +273,16 @@ class _Pass:
         losses = {
             "corrupt_frames": self._lost + self._damaged,
             "corrupt_video_packets": self._refused,
+            "untimed_pictures": self._untimed,
+            "disordered_pictures": self._disordered,
             "corrupt_audio_packets": sound.refused_packets if sound else 0,
             "corrupt_audio_times": sound.refused_times if sound else 0,
+            "late_audio_packets": self._sound.given_up,
+            "overlapping_audio_ms": _lost_to_overlaps_ms(sound),
             "unreadable_parts": self._packets.errors,
         }
+        if self._order.start_ms == 0:
+            losses["unread_video_tracks"] = self._opened.other_videos
         if self._end is None:
             missing_ms = self._order.duration_ms - timeline.to_ms(self._data_end)
             losses["missing_ms"] = missing_ms if missing_ms > 1000 else 0
@@ -296,6 +321,13 @@ class _Pass:
             )
             for index, (kept, end) in enumerate(zip(self._kept, ends, strict=True))
         ]
+
+
+def _lost_to_overlaps_ms(sound: SoundSummary | None) -> int:
+    """0 where it is no more than what clocks that are set right from time to time overlap."""
+    if sound is None or sound.overlapping_samples <= SAMPLE_RATE + sound.samples // 100:
+        return 0
+    return sound.overlapping_samples * 1000 // SAMPLE_RATE
 
 
 def _picker(order: ExtractionOrder) -> Picker:

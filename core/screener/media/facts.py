@@ -65,6 +65,8 @@ class MediaFacts(Message):
     duration_ms: Milliseconds
     seekable: bool
     """Whether a time range can be reached without reading what lies before it."""
+    counted_pictures: Annotated[int | None, Field(gt=0)] = None
+    """How many there are, where not every picture has a time of its own; None where they have."""
     audio_tracks: list[AudioTrack]
     rotation_degrees: int
     interlaced: bool
@@ -91,6 +93,8 @@ class ExtractionOrder(Message):
     """None: to the end, wherever that turns out to be."""
     duration_ms: Milliseconds
     """What probing found: frames' size and losses are stated against it."""
+    counted_pictures: Annotated[int | None, Field(gt=0)] = None
+    """As probing found: so many pictures share the duration equally."""
     width: Annotated[int, Field(gt=0)]
     height: Annotated[int, Field(gt=0)]
     """Displayed size of the source, so that every range stores frames of one size."""

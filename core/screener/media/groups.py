@@ -15,6 +15,7 @@ A group too long to hold is handed on in pieces, to be decoded one after the oth
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from heapq import heappush, heapreplace
 from typing import Generic, NamedTuple, TypeVar
 
 from screener.media.sampler import Picker, Shown
@@ -71,6 +72,25 @@ class _Group(Generic[P]):
     @property
     def key_pts(self) -> int:
         return self.packets[0].pts
+
+
+class DisplayOrder:
+    """Notices a clock that runs backwards: a player shows what then comes, but at times that were
+    looked at before."""
+
+    def __init__(self) -> None:
+        self._latest: list[int] = []
+        """The latest times so far, one more than a decoder may hold back, as a heap."""
+
+    def is_broken_by(self, pts: int) -> bool:
+        """Take the next picture in decoding order; whether too many before it are shown later."""
+        if len(self._latest) <= MAX_REORDERED:
+            heappush(self._latest, pts)
+            return False
+        if pts < self._latest[0]:
+            return True
+        heapreplace(self._latest, pts)
+        return False
 
 
 class GroupPlanner(Generic[P]):

@@ -1,8 +1,9 @@
 """Times of frames in containers that store none: the n-th frame shown has the n-th time.
 
-Raw streams have no times at all, so frames are counted at the stated rate. AVI numbers its
-packets in decoding order; the presentation times that FFmpeg derives from that begin late by the
-decoder's delay, and for H.264 they mix pictures up.
+Raw streams have no times at all, so frames are counted at the stated rate. Transport and program
+streams need not give every picture a time: then all are counted, and share the duration. AVI
+numbers its packets in decoding order; the presentation times that FFmpeg derives from that begin
+late by the decoder's delay, and for H.264 they mix pictures up.
 """
 
 from __future__ import annotations

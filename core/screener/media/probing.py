@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import av.error
@@ -57,8 +58,8 @@ def probe(file: SeekableFile, task: ProbeTask) -> MediaFacts:
         return facts.model_copy(update={"duration_ms": timeline.to_ms(duration)})
     # Opened anew, because raw streams cannot be rewound.
     with open_video(file, task.limits, task.audio_language) as opened:
-        duration, seekable = _measured_duration(opened)
-    return facts.model_copy(update={"duration_ms": timeline.to_ms(duration), "seekable": seekable})
+        measured = _measure(opened)
+    return facts.model_copy(update=measured)
 
 
 def _audio_tracks(opened: OpenVideo) -> Iterator[AudioTrack]:
@@ -153,13 +154,19 @@ def _stated_duration(opened: OpenVideo) -> Fraction | None:
     return Fraction(duration, av.time_base) if duration else None
 
 
-def _measured_duration(opened: OpenVideo) -> tuple[Fraction, bool]:
-    """Demux everything; returns seconds and whether times can be sought.
+def _measure(opened: OpenVideo) -> dict[str, Any]:
+    """Demux everything; returns the facts that only this can tell.
 
     A clock that jumped, or packets without times, cannot be sought in.
     """
     packets = ClockedPackets(opened)
-    untimed = sum(packet.pts is None for packet, _, is_video in packets if is_video)
-    if untimed:
-        return max(packets.end, untimed / opened.frame_rate), False
-    return packets.end, not packets.has_jumped
+    pictures = untimed = 0
+    for packet, _, is_video in packets:
+        pictures += is_video
+        untimed += is_video and packet.pts is None
+    counted = pictures / opened.frame_rate if untimed else Fraction(0)
+    return {
+        "duration_ms": timeline.to_ms(max(packets.end, counted)),
+        "seekable": not untimed and not packets.has_jumped,
+        "counted_pictures": pictures if untimed else None,
+    }

@@ -25,10 +25,19 @@ class SoundLane:
         self._batch: list[tuple[Packet[AudioStream], Fraction]] = []
         self._pending: deque[Future[None]] = deque()
         self._shift = Fraction(0)
+        self.given_up = 0
+        """Packets of ranges before this one that lie too late in the file for theirs."""
 
-    def feed(self, packet: Packet[AudioStream], shift: Fraction) -> None:
+    def feed(self, packet: Packet[AudioStream], shift: Fraction, data_end: Fraction) -> None:
+        """Take the next packet of a file that was read up to `data_end` seconds."""
         self._shift = shift
-        if self._soundtrack is None or self._soundtrack.is_full:
+        if self._soundtrack is None:
+            return
+        if packet.pts is not None and self._soundtrack.start_time > 0:
+            time = packet.pts * Fraction(packet.time_base) + shift
+            is_late = data_end > time + _INTERLEAVE_SECONDS
+            self.given_up += time < self._soundtrack.start_time and is_late
+        if self._soundtrack.is_full:
             return
         self._batch.append((packet, shift))
         if len(self._batch) >= _BATCH:

@@ -40,6 +40,8 @@ class SoundSummary:
     silent: bool = True
     refused_packets: int = 0
     refused_times: int = 0
+    overlapping_samples: int = 0
+    """Of the 16 kHz timeline, left out because the track had said something for that time."""
 
 
 class _Writer:
@@ -163,6 +165,11 @@ class Soundtrack:
         return self._end is not None and self._position >= self._end
 
     @property
+    def start_time(self) -> Fraction:
+        """Start of the range in seconds."""
+        return Fraction(self._start, SAMPLE_RATE)
+
+    @property
     def end_time(self) -> Fraction | None:
         """End of the range in seconds."""
         return None if self._end is None else Fraction(self._end, SAMPLE_RATE)
@@ -206,6 +213,9 @@ class Soundtrack:
                 # Hours of silence would be written to get there.
                 self.summary.refused_times += 1
                 time = None
+        if time is not None and time < self.start_time:
+            # A search may end up within a packet; what is damaged here belongs to the range before.
+            self.summary.refused_packets = 0
         segment = self._segment
         if segment is None or not segment.is_continued_by(frame, time):
             self._end_segment()
@@ -246,6 +256,8 @@ class Soundtrack:
         number = segment.first_output + segment.given
         segment.given += samples.size
         if number < self._position:
+            if self._position > self._start:
+                self.summary.overlapping_samples += min(samples.size, self._position - number)
             samples = samples[self._position - number :]
             number = self._position
         if self._end is not None:

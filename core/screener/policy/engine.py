@@ -79,12 +79,16 @@ def judge(
         if state.state is not AnalysisState.COMPLETE:
             return None
         error = AnalysisError(type="NoObservations", message="the analysis left no observations")
+        unusable = state.unusable_keys
         if state.observations:
             try:
                 return make()
             except InvalidObservations as cause:
                 error = AnalysisError(type=type(cause).__name__, message=str(cause))
-        analyses[analyzer] = replace(state, state=AnalysisState.FAILED, error=error)
+                unusable = state.observation_keys
+        analyses[analyzer] = replace(
+            state, state=AnalysisState.FAILED, error=error, unusable_keys=unusable
+        )
         return None
 
     moderation = attempt(

@@ -33,8 +33,10 @@ Category = Annotated[str, Field(max_length=200), AfterValidator(_known_category)
 
 
 def _nudenet_label(label: str) -> str:
-    if taxonomy.load().of_label(Source.NUDENET, label) is None:
-        raise ValueError(f"{label!r} is not a NudeNet label")
+    # Observations are looked up under the model's own spelling: a threshold under another one
+    # would be accepted and never asked.
+    if taxonomy.load().of_label(Source.NUDENET, label) is None or label != label.upper():
+        raise ValueError(f"{label!r} is not a NudeNet label; they are written in capitals")
     return label
 
 
@@ -111,7 +113,7 @@ class ObjectClass(Message):
 
 class ObjectsPolicy(Message):
     min_confidence: Threshold = 0.25
-    """Detections below it are not reported at all."""
+    """Detections below it are not reported at all, unless a threshold of theirs is lower."""
     classes: dict[Text, ObjectClass] = {}
     """Classes that make findings; all others are only listed."""
     weapon_threshold: Threshold

@@ -46,10 +46,11 @@ class Objects:
         self.known_labels = _known_to_all(chunks)
         self.scenes = Scenes(self._frames, chunks, texts, scenes)
         self._seen: dict[str, list[tuple[float, ObjectsFrame]]] = defaultdict(list)
-        """Per label the scores from `min_confidence` and their frames, in order of time."""
+        """Per label the scores that are reported and their frames, in order of time."""
+        self._floors: dict[str, float] = {}
         for _, frame in self._frames:
             for item in frame.objects:
-                if item.score >= policy.min_confidence:
+                if item.score >= self._floor(item.label):
                     self._seen[item.label].append((item.score, frame))
         self.object_segments = self._segments()
         self.segments = sorted(
@@ -103,6 +104,15 @@ class Objects:
             return self._policy.weapon_threshold, self._policy.persistence
         return None
 
+    def _floor(self, label: str) -> float:
+        """From which score a label is reported: a threshold below `min_confidence` holds, too."""
+        floor = self._floors.get(label)
+        if floor is None:
+            rule = self._rule_for(label)
+            minimum = self._policy.min_confidence
+            floor = self._floors[label] = minimum if rule is None else min(minimum, rule[0])
+        return floor
+
     def _segments(self) -> list[Segment]:
         found: list[Segment] = []
         for label, seen in sorted(self._seen.items()):
@@ -137,7 +147,6 @@ class Objects:
 
     def _details(self) -> list[dict[str, Any]]:
         """Per frame the fields of its `ObjectsFrameDetail`."""
-        minimum = self._policy.min_confidence
         return [
             {
                 "frame": name,
@@ -145,7 +154,7 @@ class Objects:
                 "objects": [
                     {"label": item.label, "confidence": round(item.score, 4), "box": item.box}
                     for item in frame.objects
-                    if item.score >= minimum
+                    if item.score >= self._floor(item.label)
                 ],
                 "scene": scene[0] if scene else None,
                 "scene_score": min(1.0, scene[1]) if scene else None,

@@ -24,6 +24,9 @@ from screener.sections import SceneReport, SceneScore, Segment
 from screener.taxonomy import Source
 
 CLIP = "clip"
+_STEEPEST = 1e6
+"""CLIP's training clips its logit scale at 100. Far above, and for what is no number, every score
+is NaN, and no threshold is ever reached."""
 
 
 class Scenes:
@@ -39,7 +42,7 @@ class Scenes:
         policy: prompts and thresholds.
 
     Raises:
-        InvalidObservations: an embedding is not readable.
+        InvalidObservations: a frame's embedding or the logit scale is not usable.
     """
 
     def __init__(
@@ -125,10 +128,18 @@ class Scenes:
             )
             self.unanswered_action = "screener policy use POLICY"
             return
+        if not 0 < scale < _STEEPEST:
+            raise InvalidObservations(f"CLIP's logit scale is {scale:g}")
         wanted = [vectors[prompt] for prompt in self._policy.prompts]
         try:
             size = len(decode_embedding(wanted[0]))
             prompts = _directions(decode_embeddings(wanted, size))
+        except ValueError as cause:
+            # They are no observations of the video: analysing it again would not mend them.
+            self.unanswered = f"the embeddings of the scene prompts are not usable: {cause}"
+            self.unanswered_action = "screener policy use POLICY"
+            return
+        try:
             images = _directions(
                 decode_embeddings((frame.clip_embedding or "" for _, frame in self._frames), size)
             )
@@ -176,9 +187,13 @@ def _clip_digest(observations: Observations) -> str | None:
 
 
 def _directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The vectors at unit length, shape (N, D)."""
+    """The vectors at unit length, shape (N, D).
+
+    Raises:
+        ValueError: one of them has no direction.
+    """
     lengths = np.sqrt(np.array([vector.dot(vector) for vector in vectors], dtype=np.float32))
     if not np.isfinite(lengths).all() or (lengths == 0).any():
-        raise InvalidObservations("a CLIP embedding is not a direction")
+        raise ValueError("it is not a direction")
     vectors /= lengths[:, np.newaxis]
     return vectors

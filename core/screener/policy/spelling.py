@@ -23,6 +23,8 @@ _ENDINGS: dict[str, tuple[str, ...]] = {
 _DOUBLED_BEFORE = ("ed", "er", "ers", "ing", "in", "y")
 _VOCABULARY = 65_536  # words whose readings are remembered: speech repeats itself
 _VOWELS = frozenset("aeiou")
+_FIRST_INDIC = "\u0900"
+"""From here on, scripts write vowels as marks. Before it, marks only decorate letters."""
 _RUN = re.compile(r"(.)\1{2,}")
 _WITHOUT_SPACES = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
@@ -52,7 +54,23 @@ def has_no_word_boundaries(text: str) -> bool:
 
 def pieces(text: str) -> list[str]:
     """The words of a term or an allow-list entry, folded."""
-    return [word for word in (re.sub(r"[^\w']", "", part) for part in fold(text).split()) if word]
+    return [word for word in (_letters(part, "_'") for part in fold(text).split()) if word]
+
+
+def _letters(text: str, also: str = "") -> str:
+    """A folded text's letters and digits with their vowel signs, and the characters of `also`.
+
+    Indic vowels are marks and no letters to a regular expression: without them many words of
+    different meaning are the same.
+    """
+    kept: list[str] = []
+    for letter in text:
+        is_vowel_sign = (
+            bool(kept) and kept[-1] >= _FIRST_INDIC and unicodedata.category(letter) in ("Mc", "Mn")
+        )
+        if letter.isalnum() or letter in also or is_vowel_sign:
+            kept.append(letter)
+    return "".join(kept)
 
 
 @cache
@@ -73,7 +91,7 @@ def inflections(word: str, language: str) -> frozenset[str]:
 @lru_cache(_VOCABULARY)
 def spoken(text: str) -> str:
     """A transcribed word as plain letters: `" Fuck,"` -> `fuck`."""
-    return re.sub(r"[^\w']", "", fold(text)).strip("'_")
+    return _letters(fold(text), "_'").strip("'_")
 
 
 @lru_cache(_VOCABULARY)
@@ -94,9 +112,9 @@ def deobfuscated(text: str) -> frozenset[str]:
     if any(letter.isalpha() for letter in folded):
         # Trailing punctuation is grammar ("shi!" is not "shii"), inner punctuation is disguise.
         core = folded.strip(".,;:?!\"'()[]{}-_ ")
-        readings.add(re.sub(r"[^\w]|_", "", core.translate(_LOOK_ALIKES)))
+        readings.add(_letters(core.translate(_LOOK_ALIKES)))
         lead = folded.strip(".,;:?\"'()[]{}-_ ")
-        readings.add(re.sub(r"[^\w]|_", "", lead.rstrip("!").translate(_LOOK_ALIKES)))
+        readings.add(_letters(lead.rstrip("!").translate(_LOOK_ALIKES)))
     for reading in list(readings):
         if _RUN.search(reading):
             readings |= {_RUN.sub(r"\1", reading), _RUN.sub(r"\1\1", reading)}

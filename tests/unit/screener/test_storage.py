@@ -28,6 +28,29 @@ def test_document_stays_in_the_folder_of_its_video(key):
     assert document.endswith(storage.DOCUMENT_SUFFIX)
 
 
+@given(st.text(min_size=1, max_size=10), st.integers(900, 1100))
+def test_a_document_has_a_key_that_s3_takes_whatever_its_video_is_called(letters, length):
+    data = f"uploads/{letters * length}".encode()[: storage.MAX_KEY_BYTES - len(".mp4")]
+    stem = data.decode(errors="ignore")
+    keys = [
+        name(stem + suffix)
+        for name in (storage.document_key, storage.qualified_document_key)
+        for suffix in (".mp4", ".mov")
+    ]
+    for key in keys:
+        assert len(key.encode()) <= storage.MAX_KEY_BYTES
+        assert key.endswith(storage.DOCUMENT_SUFFIX)
+        assert key.startswith("uploads/")
+    assert keys[2] != keys[3]
+
+
+def test_a_folder_that_leaves_no_room_for_a_document_is_cut_too():
+    key = storage.document_key("a/" * 509 + "b.mp4")
+    assert len(key.encode()) <= storage.MAX_KEY_BYTES
+    assert key.endswith(storage.DOCUMENT_SUFFIX)
+    assert key != storage.document_key("a/" * 509 + "c.mp4")
+
+
 def test_videos_that_differ_by_suffix_have_different_qualified_names():
     assert storage.qualified_document_key("a/b.mp4") != storage.qualified_document_key("a/b.mov")
 

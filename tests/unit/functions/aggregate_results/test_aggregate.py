@@ -5,6 +5,7 @@ import pytest
 
 from functions.aggregate_results.aggregate import aggregate
 from screener import identity, scene_texts, storage
+from screener.document import Document
 from screener.errors import InvalidPolicy
 from screener.messages import (
     AggregationTask,
@@ -233,6 +234,19 @@ def test_cost_is_busy_time_at_the_instance_price(aws):
     assert document.cost.total_usd == document.analyses[Analyzer.MODERATION].cost_usd
 
 
+@pytest.mark.parametrize("said", ["NaN", "Infinity", "1e999"])
+def test_a_time_that_is_no_number_leaves_a_document_that_can_be_read(aws, said):
+    seen = (
+        OBSERVATIONS[Analyzer.FACES].model_dump_json().replace('"total":900.0', f'"total":{said}')
+    )
+    assert said in seen
+    store(aws, OBSERVATIONS | {Analyzer.FACES: seen.encode()})
+    run(aws, task())
+    document = Document.model_validate(aws.document(DOCUMENT))
+    assert document.analyses[Analyzer.FACES].timings_ms == {}
+    assert document.analyses[Analyzer.MODERATION].timings_ms["total"] > 0
+
+
 def test_reused_observations_cost_nothing_again(aws):
     store(aws)
     reused = AnalysisSummary(
@@ -436,6 +450,19 @@ def test_an_unusable_observation_is_removed_so_that_a_redrive_makes_it_anew(aws)
         for item in aws.s3.list_objects_v2(Bucket=WORK_BUCKET, Prefix="observations/")["Contents"]
     }
     assert left == {key_of(Analyzer.MODERATION), key_of(Analyzer.TRANSCRIPTION)}
+
+
+def test_observations_that_only_the_judge_finds_unusable_are_made_anew_by_a_redrive(aws):
+    short = face(person_vector(0)[:10])
+    store(aws, {**OBSERVATIONS, Analyzer.FACES: faces([[short]] * FRAMES)})
+    _, written = run(aws, task())
+    assert written.redrivable
+    assert "10 values instead of" in written.failed[Analyzer.FACES]
+    left = {
+        item["Key"]
+        for item in aws.s3.list_objects_v2(Bucket=WORK_BUCKET, Prefix="observations/")["Contents"]
+    }
+    assert left == {key_of(analyzer) for analyzer in Analyzer} - {key_of(Analyzer.FACES)}
 
 
 def test_scenes_are_scored_with_the_stored_embeddings_of_the_prompts(aws):

@@ -117,6 +117,14 @@ def test_ranges_together_hold_every_frame(aws, clip):
     assert numbers == [0, 25, 50, 75, 100, 125]
 
 
+def test_pictures_that_validation_could_only_count_are_all_extracted(aws, tmp_path):
+    # In a program stream several small pictures share one time.
+    body = write_clip(tmp_path / "clip.mpg", steady(250)).read_bytes()
+    job = job_for(aws, body)
+    extracted = run(aws, job)
+    assert (len(job.ranges), extracted.frame_count, extracted.losses) == (1, 10, {})
+
+
 @pytest.mark.parametrize(("sounds", "reason"), [([], "no audio"), ([tone(6.0) * 0], "silent")])
 def test_no_sound_worth_transcribing_is_said_and_not_stored(aws, sounds, reason, tmp_path):
     path = write_clip(tmp_path / "a.mp4", steady(50), sounds=[Sound(s) for s in sounds])

@@ -74,6 +74,20 @@ def test_a_refused_upload_never_replaces_the_document_of_a_newer_one(aws):
     assert publish(aws.channels, older, older_edition).superseded
 
 
+def test_an_old_version_that_is_run_by_hand_and_refused_leaves_the_newer_document(aws):
+    aws.s3.put_bucket_versioning(Bucket=MEDIA_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    old, new = (
+        aws.s3.put_object(Bucket=MEDIA_BUCKET, Key="uploads/a.mp4", Body=body)["VersionId"]
+        for body in (b"", b"newer")
+    )
+    current = aws.s3.head_object(Bucket=MEDIA_BUCKET, Key="uploads/a.mp4")
+    newer, newer_edition = reject(rejection(version_id=new, etag=current["ETag"]), aws.s3, NOW)
+    publish(aws.channels, newer, newer_edition)
+    older, older_edition = reject(rejection(version_id=old), aws.s3, NOW)
+    assert (older.video.version_id, older.video.size_bytes) == (old, None)
+    assert publish(aws.channels, older, older_edition).superseded
+
+
 def test_an_upload_that_is_gone_gets_its_document_all_the_same(aws):
     document, edition = reject(rejection(), aws.s3, NOW)
     assert document.video.size_bytes is None

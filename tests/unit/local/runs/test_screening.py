@@ -53,6 +53,17 @@ def test_documents_of_one_stem_get_their_own_paths() -> None:
     assert document_path(Path("/v/b.mp4"), Path("/o"), taken) == Path("/o/b.moderation.json")
 
 
+def test_documents_of_one_name_from_many_folders_never_share_a_path() -> None:
+    taken: set[Path] = set()
+    paths = [document_path(Path(f"/{place}/b.mp4"), Path("/o"), taken) for place in "abcd"]
+    assert [path.name.removesuffix(".moderation.json") for path in paths] == [
+        "b",
+        "b.mp4",
+        "b.mp4.2",
+        "b.mp4.3",
+    ]
+
+
 def test_a_document_is_written_whole_into_a_folder_that_is_made(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "a.moderation.json"
     write_document(path, b"first")

@@ -176,6 +176,8 @@ def ask(running: Running, path: str, headers: dict[str, str]) -> int:
         ({"Host": "127.0.0.1.evil.example"}, 403),
         ({"Host": "127.0.0.1", "Origin": "https://evil.example"}, 403),
         ({"Host": "127.0.0.1", "Origin": "null"}, 403),
+        ({"Host": "127.0.0.1", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Host": "127.0.0.1", "Sec-Fetch-Site": "none"}, 200),
         ({"Host": "127.0.0.1", "Origin": "http://localhost:3000"}, 200),
         ({}, 403),
     ],

@@ -8,7 +8,14 @@ import pytest
 
 from local.stack.description import StackDescription
 from local.stack.gateway import Gateway, serve
-from local.stack.instance import KEPT_INSTANCES, StackBusy, StackFolder, alive, is_alive
+from local.stack.instance import (
+    KEPT_INSTANCES,
+    StackBusy,
+    StackFolder,
+    StackSilent,
+    alive,
+    is_alive,
+)
 
 
 def description(url: str, folder: Path, instance: str = "abc") -> StackDescription:
@@ -73,6 +80,20 @@ def test_a_state_file_that_nobody_answers_for_is_removed(
     folder: StackFolder, tmp_path: Path
 ) -> None:
     folder.state_file.write_text(description("http://127.0.0.1:1", tmp_path).model_dump_json())
+    assert folder.running() is None
+    assert not folder.state_file.exists()
+
+
+def test_a_stack_that_lives_and_does_not_answer_keeps_its_state_file(
+    folder: StackFolder, tmp_path: Path
+) -> None:
+    noted = description("http://127.0.0.1:1", tmp_path)
+    folder.state_file.write_text(noted.model_dump_json())
+    with alive(tmp_path), pytest.raises(StackSilent, match=f"process {os.getpid()}") as caught:
+        folder.running()
+    assert caught.value.stack == noted
+    assert folder.state_file.exists()
+    # Its process has ended.
     assert folder.running() is None
     assert not folder.state_file.exists()
 

@@ -3,13 +3,26 @@
 from fractions import Fraction
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from screener.sampling import Sampling, SamplingStrategy
-from tests.media_clips import X264, Sound, draw, extract_here, read_number, steady, tone, write_clip
+from tests.media_clips import (
+    X264,
+    Sound,
+    blocks,
+    draw,
+    extract_here,
+    read_number,
+    steady,
+    tone,
+    without_times,
+    write_clip,
+)
 
 B_FRAMES = {"preset": "veryfast", "crf": "28", "bf": "3", "g": "24"}
 OPEN_GROUPS = {"preset": "veryfast", "bf": "3", "g": "12", "x264-params": "open-gop=1"}
@@ -183,6 +196,90 @@ def test_a_transport_stream_that_restarts_its_clock_is_seen_whole(tmp_path):
     extracted = extract_here(clip)
     assert extracted.numbers == [0, 25, 0, 25, 0, 25]
     assert extracted.times_ms == [0, 1000, 2000, 3000, 4000, 5000]
+
+
+def test_a_program_stream_in_which_few_pictures_have_a_time_is_seen_whole(tmp_path):
+    # Small pictures: several share a packet, and its one time.
+    extracted = extract_here(write_clip(tmp_path / "clip.mpg", steady(250)))
+    assert extracted.numbers == [0, 25, 50, 75, 100, 125, 150, 175, 200, 225]
+    assert extracted.times_ms == [number * 1000 for number in range(10)]
+    assert extracted.result.losses == {}
+
+
+@pytest.mark.parametrize("options", [X264, B_FRAMES], ids=["in order", "reordered"])
+def test_pictures_without_times_are_seen_or_a_loss_and_never_just_left_out(options, tmp_path):
+    timed = write_clip(
+        tmp_path / "timed.ts", steady(250), options=options, sounds=[Sound(tone(10))]
+    )
+    clip = tmp_path / "clip.ts"
+    clip.write_bytes(without_times(timed.read_bytes()))
+    extracted = extract_here(clip)
+    assert extracted.result.frames_seen == 250
+    assert extracted.result.losses == {}
+    assert len(extracted.numbers) >= 10
+    assert all(abs(number - 25 * place) < 5 for place, number in enumerate(extracted.numbers))
+    # Of a container whose every packet probing does not read nobody knows before.
+    surprised = extract_here(clip, counted_pictures=None)
+    assert surprised.result.losses["untimed_pictures"] == 249
+
+
+@pytest.mark.parametrize("marked", ["none", "the last"])
+def test_a_file_whose_flags_name_no_key_frame_is_decoded_from_its_first_picture(marked, tmp_path):
+    options = {"preset": "ultrafast", "x265-params": "keyint=25:log-level=none"}
+    clip = write_clip(tmp_path / "clip.mkv", steady(100), codec="libx265", options=options)
+    data = bytearray(clip.read_bytes())
+    flags = [place + 3 for place in blocks(bytes(data))]
+    keys = [place for place in flags if data[place] & 0x80]
+    assert len(keys) == 4
+    for place in keys if marked == "none" else keys[:-1]:
+        data[place] &= 0x7F
+    clip.write_bytes(data)
+    extracted = extract_here(clip)
+    assert extracted.numbers == [0, 25, 50, 75]
+    assert extracted.result.losses == {}
+
+
+def test_pictures_at_times_that_were_over_are_a_loss(tmp_path):
+    clip = write_clip(tmp_path / "clip.mkv", steady(200), time_base=Fraction(1, 1000))
+    data = bytearray(clip.read_bytes())
+    # From the second half on, the clock is four seconds behind.
+    for place in blocks(bytes(data))[100:]:
+        time_ms = int.from_bytes(data[place + 1 : place + 3], signed=True)
+        data[place + 1 : place + 3] = (time_ms - 4_000).to_bytes(2, signed=True)
+    clip.write_bytes(data)
+    losses = extract_here(clip, duration_ms=4_000).result.losses
+    assert losses["disordered_pictures"] > 50
+
+
+def test_a_second_track_of_pictures_is_a_loss_because_a_player_may_show_it(tmp_path):
+    clip = tmp_path / "clip.mp4"
+    with av.open(str(clip), "w") as output:
+        tracks = [output.add_stream("libx264", rate=25, options=dict(X264)) for _ in range(2)]
+        for track in tracks:
+            track.width, track.height, track.pix_fmt = 160, 96, "yuv420p"
+        for number in range(50):
+            for track in tracks:
+                frame = VideoFrame.from_ndarray(draw(number), format="gray")
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                output.mux(track.encode(frame.reformat(format="yuv420p")))
+        for track in tracks:
+            output.mux(track.encode(None))
+    parts = [extract_here(clip, None, *span) for span in ((0, 1_000), (1_000, None))]
+    assert [part.numbers for part in parts] == [[0], [25]]
+    # Of the video, not of each of its ranges.
+    assert [part.result.losses for part in parts] == [{"unread_video_tracks": 1}, {}]
+
+
+def test_sound_at_times_that_were_over_is_a_loss(tmp_path):
+    sound = Sound(tone(8))
+    clip = write_clip(tmp_path / "a.mkv", steady(200), time_base=Fraction(1, 1000), sounds=[sound])
+    data = bytearray(clip.read_bytes())
+    said = [place for place in blocks(bytes(data)) if data[place] == 0x82]  # track 2
+    for place in said[len(said) // 2 :]:
+        time_ms = int.from_bytes(data[place + 1 : place + 3], signed=True)
+        data[place + 1 : place + 3] = (time_ms - 4_000).to_bytes(2, signed=True)
+    clip.write_bytes(data)
+    assert 3_000 < extract_here(clip).result.losses["overlapping_audio_ms"] < 5_000
 
 
 def test_a_stamp_of_one_frame_never_reaches_into_another(tmp_path):

@@ -1,6 +1,8 @@
 from fractions import Fraction
 
-from screener.media.groups import Coded, GroupPlanner
+import pytest
+
+from screener.media.groups import Coded, DisplayOrder, GroupPlanner
 from screener.media.sampler import EveryInterval, KeyFrames
 
 
@@ -19,6 +21,22 @@ def plan(text, picker=None, *, from_beginning=True):
         (" ".join(coded.packet for coded in job.packets), [w.pts for w in job.wanted])
         for job in jobs
     ], jobs
+
+
+@pytest.mark.parametrize(
+    ("times", "broken"),
+    [
+        ([n + (5, -1, -1, -1)[n % 4] for n in range(400)], 0),
+        ([*range(200), *range(100, 200)], 67),
+        # A short stretch again and again, between two sample points.
+        ([n % 20 for n in range(400)], 268),
+        ([7] * 400, 0),
+    ],
+    ids=["reordered by few", "once back", "a loop", "all at once"],
+)
+def test_pictures_that_run_backwards_are_noticed_and_reordered_ones_are_not(times, broken):
+    order = DisplayOrder()
+    assert sum(order.is_broken_by(time) for time in times) == broken
 
 
 def test_each_group_ends_at_its_last_wanted_frame():

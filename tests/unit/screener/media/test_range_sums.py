@@ -3,13 +3,16 @@
 from fractions import Fraction
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
 
 from screener.media.extraction import AUDIO_OVERLAP_MS
 from screener.media.soundtrack import SAMPLE_RATE
 from screener.sampling import Sampling, SamplingStrategy
-from tests.media_clips import Sound, extract_here, steady, write_clip
+from tests.media_clips import Sound, draw, extract_here, steady, write_clip
 
 CUTS_MS = [0, 4_000, 9_000, 13_000]
 GROUPS = {"preset": "veryfast", "bf": "3", "g": "40"}
@@ -82,6 +85,56 @@ def test_frames_and_spans_of_all_ranges_are_those_of_the_whole(name, sampling, c
         (frame.timestamp_ms, frame.span_start_ms, frame.span_end_ms)
         for frame in whole.result.frames
     ]
+
+
+@pytest.mark.parametrize("name", ["clip.ts", "clip.mpg", "clip.mkv", "clip.flv"])
+def test_a_range_that_begins_far_behind_a_key_frame_loses_nothing(name, tmp_path):
+    # The first format is sought by time alone, the second too, and both end up within a group.
+    mpeg2 = name.endswith("mpg")
+    clip = write_clip(
+        tmp_path / name,
+        steady(1_000),
+        codec="mpeg2video" if mpeg2 else "libx264",
+        sounds=[Sound(noise(40, 48_000), rate=48_000, codec="mp2" if mpeg2 else "aac")],
+        options={"g": "250"} if mpeg2 else {**GROUPS, "g": "250", "sc_threshold": "0"},
+        time_base=Fraction(1, 25) if mpeg2 else Fraction(1, 1_000),
+    )
+    whole = extract_here(clip)
+    parts = [extract_here(clip, None, *span) for span in pairwise([0, 8_000, 15_000, 29_500, None])]
+    assert [number for part in parts for number in part.numbers] == whole.numbers
+    assert all(not part.result.losses for part in parts)
+
+
+def test_sound_that_lies_too_late_in_the_file_for_its_range_is_a_loss(tmp_path):
+    clip = tmp_path / "clip.mkv"
+    with av.open(str(clip), "w") as output:
+        video = output.add_stream("libx264", rate=5, options={"preset": "ultrafast", "g": "25"})
+        video.width, video.height, video.pix_fmt = 160, 96, "yuv420p"
+        sound = output.add_stream("flac", rate=16_000)
+        sound.codec_context.layout, sound.codec_context.format = "mono", "s16"
+        packets = []
+        for number in range(500):
+            frame = VideoFrame.from_ndarray(draw(number), format="gray").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 5)
+            packets += video.encode(frame)
+        packets += video.encode(None)
+        samples = (noise(100, 16_000) * 20_000).astype(np.int16)
+        for start in range(0, samples.size, 4_096):
+            block = AudioFrame.from_ndarray(
+                samples[None, start : start + 4_096], format="s16", layout="mono"
+            )
+            block.sample_rate, block.pts, block.time_base = 16_000, start, Fraction(1, 16_000)
+            packets += sound.encode(block)
+        # All pictures, then all sound: nothing is interleaved.
+        for packet in [*packets, *sound.encode(None)]:
+            output.mux_one(packet)
+    spans = [(0, 10_000), (10_000, 20_000), (20_000, None)]
+    parts = [extract_here(clip, None, *span).result for span in spans]
+    assert [part.has_audio for part in parts] == [False, False, True]
+    assert parts[-1].losses["late_audio_packets"] > 0
+    # Read from beginning to end, it is all there.
+    whole = extract_here(clip).result
+    assert (whole.audio_duration_ms, whole.losses) == (100_000, {})
 
 
 @pytest.mark.parametrize("name", CLIPS)

@@ -188,6 +188,18 @@ def test_a_pack_that_knows_weapons_answers_true_or_false():
     assert armed.verdict.decision is Decision.REVIEW
 
 
+def test_a_threshold_below_what_is_reported_holds_all_the_same():
+    chosen = NO_SCENES.objects.model_copy(update={"weapon_threshold": 0.1})
+    assert chosen.weapon_threshold < chosen.min_confidence
+    policy = NO_SCENES.model_copy(update={"objects": chosen})
+    seen = objects([{"handgun": 0.2, "person": 0.2}] * 3, labels=["person", "handgun"])
+    judgement = judge(material(seen), policy, None)
+    assert judgement.verdict.decision is Decision.REVIEW
+    assert judgement.objects.weapon_detected is True
+    assert judgement.objects.detected_classes == ["handgun"]
+    assert [box.label for box in judgement.objects.per_frame[0].objects] == ["handgun"]
+
+
 def test_a_required_weapons_answer_stops_an_approval():
     rules = [Rule(category="violence.weapons", decision=Decision.REJECT)]
     policy = NO_SCENES.model_copy(update={"rules": rules})
@@ -254,6 +266,30 @@ def test_scene_embeddings_of_several_sizes_fail_the_analysis():
     assert judgement.objects is None
     assert judgement.analyses[Analyzer.OBJECTS].state is AnalysisState.FAILED
     assert "CLIP" in judgement.analyses[Analyzer.OBJECTS].error.message
+
+
+def test_unusable_embeddings_of_the_prompts_leave_scenes_open_and_blame_no_frame():
+    vectors = {prompt: person_vector(i) for i, prompt in enumerate(BALANCED.scenes.prompts)}
+    seen = objects([{}] * 2, images=[person_vector(0)] * 2)
+    nothing = dict.fromkeys(vectors, person_vector(0) * 0)
+    judgement = judge(material(seen, scene_texts=[text_embeddings(nothing)]), BALANCED, None)
+    assert judgement.complete
+    assert judgement.objects.scene_classifications.status == "not_evaluated"
+    assert "prompts are not usable" in judgement.objects.scene_classifications.reason
+    assert judgement.verdict.decision is Decision.REVIEW
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf"), 1e39, 0.0, -100.0])
+def test_a_scale_that_makes_no_scores_fails_the_analysis_and_never_approves(scale):
+    vectors = {prompt: person_vector(i) for i, prompt in enumerate(BALANCED.scenes.prompts)}
+    seen = objects([{}] * 4, images=[vectors["a violent scene"]] * 4)
+    seen = seen.model_copy(update={"clip_logit_scale": scale})
+    given = material(seen, scene_texts=[text_embeddings(vectors)])
+    # Judging an archive leaves the details out, which alone notice a score that is no number.
+    for details in (True, False):
+        judgement = judge(given, BALANCED, None, details=details)
+        assert judgement.verdict.decision is Decision.REVIEW
+        assert judgement.analyses[Analyzer.OBJECTS].state is AnalysisState.FAILED
 
 
 def test_an_embedding_of_the_wrong_size_fails_the_analysis():

@@ -37,6 +37,8 @@ def test_comments_and_order_do_not_change_the_digest():
         ("consensus: both", "consensus: most", "moderation.consensus"),
         ("opennsfw2_threshold: 0.5", "opennsfw2_threshold: 50", "less than or equal to 1"),
         ("FEMALE_BREAST_EXPOSED", "FEMALE_BRAEST", "not a NudeNet label"),
+        # Accepted once, and then never looked up.
+        ("FEMALE_BREAST_EXPOSED", "female_breast_exposed", "written in capitals"),
         ("category: hate.speech}", "category: hate.sppech}", "not a category of the taxonomy"),
         ("required_analyses: [moderation", "required_analyses: [moderatoin", "required_analyses.0"),
         ("decision: reject", "decision: delete", "rules.0.decision"),

@@ -35,6 +35,20 @@ def found(text, *terms, language="en", allow=(), **options):
 
 
 @pytest.mark.parametrize(
+    ("term", "language", "other"),
+    [("लिंग", "hi", "लग"), ("चूत", "hi", "चीत"), ("கொலை", "ta", "கல"), ("খুন", "bn", "খান")],
+)
+def test_words_that_differ_by_their_vowel_signs_are_different_words(term, language, other):
+    assert found(other, term, language=language) == []
+    assert [match.term.term for match in found(term, term, language=language)] == [term]
+
+
+@pytest.mark.parametrize("text", ["fuck\ufe0f", "fu\u034fck", "fu\u200bck", "f\u0336u\u0336ck"])
+def test_marks_that_only_decorate_a_letter_hide_nothing(text):
+    assert len(found(text, "fuck")) == 1
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "fuck",
