@@ -115,6 +115,8 @@ class DocumentVideo(Message):
     height: int | None = None
     frame_rate: str | None = None
     has_audio: bool | None = None
+    other_audio_tracks: int | None = None
+    """Besides the one that was listened to: other languages, comments. Players offer them."""
 
 
 class PipelineRun(Message):

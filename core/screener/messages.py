@@ -76,6 +76,8 @@ class VideoDescription(Message):
     frame_rate: Annotated[str, Field(pattern=r"^[0-9]+/[0-9]+$")]
     """Average frames per second as an exact fraction, such as "30000/1001"."""
     has_audio: bool
+    other_audio_tracks: Annotated[int, Field(ge=0)] = 0
+    """Besides the chosen one, which alone is listened to."""
 
 
 class TimeRange(Message):

@@ -93,6 +93,7 @@ def validate(
         height=facts.height,
         frame_rate=facts.frame_rate,
         has_audio=facts.audio_codec is not None,
+        other_audio_tracks=sum(not track.chosen for track in facts.audio_tracks),
     )
     version = identity.content_version(video.version_id, etag, last_modified)
     return ScreeningJob(

@@ -100,6 +100,8 @@ def _advice(document: Document, missing: Mapping[Analyzer, Iterable[str]]) -> li
             lines[f"  {analyzer} is not deployed here. Get it: {commands}"] = None
         elif report.action:
             lines[f"  {analyzer}: {report.action}"] = None
+    if others := document.video.other_audio_tracks:
+        lines[f"  one of {others + 1} audio tracks was listened to, see audio_language"] = None
     for question in document.not_evaluated:
         if document.analyses[question.analysis].status is AnalysisState.COMPLETE:
             action = f". Get it: {question.action}" if question.action else ""

@@ -55,7 +55,14 @@ def test_an_upload_becomes_a_job_that_names_the_object_version(aws, clip):
     assert (job.video.container, job.video.codecs) == ("mov", ["h264", "aac"])
     assert (job.video.width, job.video.height, job.video.frame_rate) == (160, 96, "25/1")
     assert job.video.has_audio
+    assert job.video.other_audio_tracks == 0
     assert len(job.ranges) == 3
+
+
+def test_audio_tracks_that_are_not_listened_to_are_counted(aws, tmp_path):
+    sounds = [Sound(tone(1.0), language=language) for language in ("eng", "ger", "fre")]
+    clip = write_clip(tmp_path / "clip.mkv", steady(30), sounds=sounds)
+    assert run(aws, clip.read_bytes()).video.other_audio_tracks == 2
 
 
 def test_a_small_video_is_looked_at_and_into_with_one_request(aws, clip):

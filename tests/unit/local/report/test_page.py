@@ -110,6 +110,14 @@ def test_every_lane_is_there_and_findings_link_to_their_rows(page):
     assert links == rows
 
 
+@pytest.mark.parametrize(("others", "said"), [(0, False), (1, True)])
+def test_audio_tracks_that_nobody_listened_to_are_named(others, said):
+    given = document()
+    video = given.video.model_copy(update={"other_audio_tracks": others})
+    page = render_report(given.model_copy(update={"video": video}))
+    assert ("1 more audio track</strong>" in page) is said
+
+
 def test_a_refused_video_has_a_report_too():
     refused = refused_document(
         InvalidVideo(RefusalCode.EMPTY_FILE, "the file has no bytes"),

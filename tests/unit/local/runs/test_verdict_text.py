@@ -1,5 +1,6 @@
 """What the terminal says about a document."""
 
+import dataclasses
 import io
 
 import pytest
@@ -12,8 +13,10 @@ from screener.policy.loading import Preset, load_preset
 from tests.observation_examples import material, moderation, transcription
 
 
-def told(*observations):
+def told(*observations, other_audio_tracks=0):
     given = material(*observations)
+    video = given.video.model_copy(update={"other_audio_tracks": other_audio_tracks})
+    given = dataclasses.replace(given, video=video)
     judgement = judge(given, load_preset(Preset.BALANCED), None)
     run = pipeline_run("arn", None, "2026-11-23T00:00:00+00:00")
     document = judged_document(given, judgement, run, last_modified=None, instance_types={})
@@ -42,3 +45,8 @@ def test_a_review_because_of_a_finding_does_not_say_so(seen):
     text = told(seen)
     assert text.splitlines()[0] == "REVIEW"
     assert NOTHING_FOUND not in text
+
+
+@pytest.mark.parametrize(("others", "said"), [(0, False), (2, True)])
+def test_audio_tracks_that_nobody_listened_to_are_named(others, said):
+    assert ("one of 3 audio tracks was listened to" in told(other_audio_tracks=others)) is said
