@@ -7,7 +7,6 @@ earlier. Windows of all clips, in several shapes, with several borders, against 
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import av
 import cv2
@@ -43,14 +42,6 @@ _ANOTHER_FACE = 30
 """Pixels of 640: a box further away is not the same face."""
 
 
-class Moved(NamedTuple):
-    """How one border changes the faces of one shape."""
-
-    distances: list[float]
-    """Of the corners, largest per face, pixels of 640."""
-    lost: int
-
-
 def main() -> None:
     """Print one row per shape and border."""
     pack = read_pack(packs_folder(Places().home) / "scrfd-500m")
@@ -60,31 +51,25 @@ def main() -> None:
     print("| shape | border | faces | moved by more than 1 pixel | largest | lost |")
     print("|---|---|---|---|---|---|")
     for name, shape in _SHAPES.items():
-        moved = {border: Moved([], 0) for border in _BORDERS}
+        distances: dict[int, list[float]] = {border: [] for border in _BORDERS}
         for picture in _windows(shape):
             expected = whole.detect(whole.preprocess(picture))
             scale = _SQUARE / max(picture.shape[:2])
             for border, detector in detectors.items():
                 found = detector.detect(detector.preprocess(picture))
-                moved[border] = _compare(moved[border], expected, found, scale)
-        for border, (distances, lost) in moved.items():
-            far = sum(distance > 1 for distance in distances)
-            print(
-                f"| {name} | {border} | {len(distances) + lost} | {far} "
-                f"| {max(distances, default=0):.2f} | {lost} |"
-            )
+                distances[border] += _distances(expected, found, scale)
+        for border, moved in distances.items():
+            kept = [distance for distance in moved if distance <= _ANOTHER_FACE]
+            far = sum(distance > 1 for distance in kept)
+            lost = len(moved) - len(kept)
+            largest = max(kept, default=0)
+            print(f"| {name} | {border} | {len(moved)} | {far} | {largest:.2f} | {lost} |")
 
 
-def _compare(moved: Moved, expected: Faces, found: Faces, scale: float) -> Moved:
-    distances, lost = list(moved.distances), moved.lost
+def _distances(expected: Faces, found: Faces, scale: float) -> Iterator[float]:
+    """How far the corners of each expected face's nearest box are, in pixels of 640."""
     for box in expected.boxes:
-        apart = np.abs(found.boxes - box).max(axis=1) * scale
-        nearest = float(apart.min(initial=np.inf))
-        if nearest > _ANOTHER_FACE:
-            lost += 1
-        else:
-            distances.append(nearest)
-    return Moved(distances, lost)
+        yield float(np.abs(found.boxes - box).max(axis=1).min(initial=np.inf) * scale)
 
 
 def _windows(shape: float) -> Iterator[Pixels]:

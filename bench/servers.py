@@ -20,12 +20,9 @@ from bench.baseline.prompts import PROMPTS
 from bench.cost import Cost, best, cpu_s, peak_mb, status_mb
 from bench.scripts import CLIP_FRAMES, KerasBackend, Scripts, Unavailable
 from bench.tables import Row, StartUp
-from model_servers.faces.joined_convolutions import join_convolutions
-from model_servers.moderation.keras_export import (
-    add_instead_of_subtracting,
-    pool_with_own_padding,
-)
-from model_servers.serving.distribution_mean import fuse_distribution_mean
+from model_servers.faces.detectors.scrfd import Scrfd
+from model_servers.moderation.model import NudeNet, OpenNsfw
+from model_servers.objects.detector import Yolo
 from model_servers.serving.session import Rewriting
 from screener.bundles import BundleReader
 from screener.observations import Analyzer
@@ -93,7 +90,7 @@ def faces(bench: Bench) -> list[Row]:
     frames = bench.material.frames
     theirs, ours, answer = _alternate(bench, Analyzer.FACES, lambda: bench.scripts.faces(frames))
     found = float(np.mean([len(frame["faces"]) for frame in answer["frames"]]))
-    detector = _as_loaded(bench, Analyzer.FACES, "detector", join_convolutions)
+    detector = _as_loaded(bench, Analyzer.FACES, "detector", *Scrfd.CPU_REWRITINGS)
     recogniser = _as_loaded(bench, Analyzer.FACES, "recogniser")
     networks = [
         # What is left of the library's square of 640 when the black that changes nothing goes.
@@ -106,7 +103,7 @@ def faces(bench: Bench) -> list[Row]:
 def objects(bench: Bench) -> list[Row]:
     frames = bench.material.frames
     theirs, ours, _ = _alternate(bench, Analyzer.OBJECTS, lambda: bench.scripts.objects(frames))
-    detector = _as_loaded(bench, Analyzer.OBJECTS, "detector", fuse_distribution_mean)
+    detector = _as_loaded(bench, Analyzer.OBJECTS, "detector", *Yolo.CPU_REWRITINGS)
     networks = [floor.Network(detector, (1, 3, 384, 640))]
     floors = _floor(bench, networks, bench.material.frame_count)
     return [Row("objects (YOLOv8n)", theirs, ours, floors)]
@@ -179,14 +176,9 @@ def _posted(server: ServerProcess, requests: Sequence[tuple[bytes, str]]) -> tup
 
 
 def _moderation_floor(bench: Bench) -> str:
-    detector = _as_loaded(bench, Analyzer.MODERATION, "detector", fuse_distribution_mean)
-    classifier = _as_loaded(
-        bench,
-        Analyzer.MODERATION,
-        "classifier",
-        add_instead_of_subtracting,
-        pool_with_own_padding,
-    )
+    detector = _as_loaded(bench, Analyzer.MODERATION, "detector", *NudeNet.CPU_REWRITINGS)
+    rewritings = *OpenNsfw.REWRITINGS, *OpenNsfw.CPU_REWRITINGS
+    classifier = _as_loaded(bench, Analyzer.MODERATION, "classifier", *rewritings)
     networks = [
         floor.Network(detector, (1, 3, 320, 320)),
         floor.Network(classifier, (1, 224, 224, 3)),

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from screener.document import Decision, Document
+from screener.document import UNANSWERED, Decision, Document
 from screener.sections import Certainty, Segment
 
 
@@ -14,8 +14,8 @@ def consequences(document: Document, segments: Sequence[Segment]) -> list[Decisi
     APPROVE is also what no rule speaks of.
     """
     gravest: defaultdict[str, Decision] = defaultdict(lambda: Decision.APPROVE)
-    for reason in document.verdict.reasons if document.verdict else []:
-        if reason.category is not None and reason.confidence is not None:
+    for reason in document.verdict.reasons:
+        if reason.category is not None and reason.code not in UNANSWERED:
             gravest[reason.category] = max(
                 gravest[reason.category], reason.decision, key=lambda decision: decision.gravity
             )

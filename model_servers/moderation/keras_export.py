@@ -35,6 +35,9 @@ def pool_with_own_padding(model: ModelProto) -> None:
     The export repeats the last row and column with a `Pad` of its own, by amounts that it computes
     from the shape: what TensorFlow calls `same`. No repeated value changes which is the largest.
     With it, ONNX Runtime turned the largest feature map out of its blocks of channels and back.
+
+    For CPUs only: on CUDA, ONNX Runtime hands cuDNN the padding of the near sides for both, and
+    `same` pads the far ones (https://github.com/microsoft/onnxruntime/pull/29631 says where).
     """
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output}

@@ -59,12 +59,13 @@ class NudeNet:
     FLOOR = 0.2
     """Candidates start at the library's own 0.2; it returns those above 0.25."""
     OVERLAP = 0.45
+    CPU_REWRITINGS = (fuse_distribution_mean,)
 
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         self.labels = pack.pack.class_names
         self._side = (pack.pack.input_size or (320, 320))[0]
         path = pack.path_of(pack.pack.files[0].path)
-        self._session = runtime.session(path, cpu_rewritings=[fuse_distribution_mean])
+        self._session = runtime.session(path, cpu_rewritings=self.CPU_REWRITINGS)
         self._input = self._session.inputs[0].name
         channels = self._session.outputs[0].shape[1]
         if channels != 4 + len(self.labels):
@@ -124,6 +125,8 @@ class OpenNsfw:
     once more; leaving the round trip out moves scores by up to 0.3.
     """
 
+    REWRITINGS = (add_instead_of_subtracting,)
+    CPU_REWRITINGS = (pool_with_own_padding,)
     _RESIZED, _CROPPED = 256, 224
     _JPEG_QUALITY = 75
     _MEANS_OF_A_ROW = np.tile(np.array([104, 117, 123], dtype=np.float32), _CROPPED)
@@ -132,7 +135,7 @@ class OpenNsfw:
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         path = pack.path_of(pack.pack.files[0].path)
         self._session = runtime.session(
-            path, rewritings=[add_instead_of_subtracting, pool_with_own_padding]
+            path, rewritings=self.REWRITINGS, cpu_rewritings=self.CPU_REWRITINGS
         )
         self._input = self._session.inputs[0].name
 

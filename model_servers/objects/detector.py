@@ -37,12 +37,13 @@ class Yolo:
 
     FLOOR = 0.25
     OVERLAP = 0.7
+    CPU_REWRITINGS = (fuse_distribution_mean,)
 
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         self.labels = pack.pack.class_names
         self._side = (pack.pack.input_size or (640, 640))[0]
         path = pack.path_of(pack.pack.files[0].path)
-        self._session = runtime.session(path, cpu_rewritings=[fuse_distribution_mean])
+        self._session = runtime.session(path, cpu_rewritings=self.CPU_REWRITINGS)
         self._input = self._session.inputs[0].name
         channels = self._session.outputs[0].shape[1]
         if not self.labels:

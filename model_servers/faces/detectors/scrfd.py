@@ -45,6 +45,8 @@ class Scrfd:
 
     FLOOR = 0.5
     OVERLAP = 0.4
+    CPU_REWRITINGS = (join_convolutions,)
+    """Only a CPU computes channels in blocks that small."""
     _MEAN, _SCALE = 127.5, 1 / 128
 
     def __init__(
@@ -54,8 +56,7 @@ class Scrfd:
         self._longest_side = (pack.pack.input_size or (640, 640))[0]
         self._session = runtime.session(
             pack.path_of(pack.pack.files[0].path),
-            # Only a CPU computes channels in blocks that small.
-            cpu_rewritings=[join_convolutions],
+            cpu_rewritings=self.CPU_REWRITINGS,
         )
         self._input = self._session.inputs[0].name
         outputs = len(self._session.outputs)

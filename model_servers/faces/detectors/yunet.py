@@ -30,12 +30,13 @@ class YuNet:
 
     FLOOR = 0.5
     OVERLAP = 0.3  # as OpenCV's class has it by default
+    CPU_REWRITINGS = (join_convolutions,)
+    """Only a CPU computes channels in blocks that small."""
 
     def __init__(self, pack: InstalledPack, runtime: Runtime) -> None:
         self._session = runtime.session(
             pack.path_of(pack.pack.files[0].path),
-            # Only a CPU computes channels in blocks that small.
-            cpu_rewritings=[join_convolutions],
+            cpu_rewritings=self.CPU_REWRITINGS,
         )
         entry = self._session.inputs[0]
         outputs = [output.name for output in self._session.outputs]

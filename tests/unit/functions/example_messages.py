@@ -1,9 +1,18 @@
 """Messages that the tests of several functions start from."""
 
+from types import SimpleNamespace
+
 from screener import identity
 from screener.messages import ExtractedRange, ScreeningJob, TimeRange, VideoDescription
 from screener.sampling import Sampling
 
+CONTEXT = SimpleNamespace(
+    function_name="f",
+    memory_limit_in_mb=128,
+    invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:f",
+    aws_request_id="r",
+)
+"""As Lambda gives it to a handler."""
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:screening:one"
 
 

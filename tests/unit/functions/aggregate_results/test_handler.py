@@ -1,6 +1,5 @@
 import importlib
 import json
-from types import SimpleNamespace
 
 import pytest
 from aws_lambda_powertools.metrics.provider.cold_start import reset_cold_start_flag
@@ -13,13 +12,7 @@ from screener.messages import CaughtError, RejectedState, Rejection, ScreeningRe
 from screener.observations import Analyzer
 from tests.aws_stand_in import BUS, MEDIA_BUCKET, TABLE, WORK_BUCKET, stand_in
 from tests.unit.functions.aggregate_results.test_aggregate import store, task
-
-CONTEXT = SimpleNamespace(
-    function_name="f",
-    memory_limit_in_mb=128,
-    invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:f",
-    aws_request_id="r",
-)
+from tests.unit.functions.example_messages import CONTEXT
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import importlib
-from types import SimpleNamespace
 
 import pytest
 from moto import mock_aws
@@ -8,13 +7,7 @@ from functions.collect_result import handler
 from screener import aws as clients
 from screener import settings
 from tests.unit.functions.collect_result.test_collect import task
-
-CONTEXT = SimpleNamespace(
-    function_name="f",
-    memory_limit_in_mb=128,
-    invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:f",
-    aws_request_id="r",
-)
+from tests.unit.functions.example_messages import CONTEXT
 
 
 @pytest.fixture

